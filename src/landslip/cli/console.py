@@ -1,0 +1,158 @@
+"""What every sub-command does around its work: errors in one line, exit codes, progress, results."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from landslip.errors import LandslipError
+from landslip.progress import SILENT, Progress, Task
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+PROBLEM, INTERNAL, INTERRUPTED = 1, 70, 130
+"""Exit codes beside 0 (done) and 2 (wrong usage, by Typer)."""
+
+
+class Console:
+    """Where a sub-command prints: results on standard output, everything else on standard error."""
+
+    def __init__(self, *, quiet: bool, as_json: bool) -> None:
+        self.quiet = quiet
+        self.as_json = as_json
+        self.progress: Progress = SILENT if quiet else _Bars()
+
+    def say(self, text: str) -> None:
+        """Print a remark on standard error, unless quiet."""
+        if not self.quiet:
+            typer.echo(text, err=True)
+
+    def result(self, content: dict[str, Any], text: str) -> None:
+        """Print the result: ``content`` as JSON when that was asked for, else ``text``."""
+        if self.as_json:
+            typer.echo(json.dumps(content, ensure_ascii=False, allow_nan=False))
+        elif not self.quiet:
+            typer.echo(text)
+
+
+@contextlib.contextmanager
+def session(*, quiet: bool = False, debug: bool = False, as_json: bool = False) -> Iterator[Console]:
+    """Run a sub-command's body: set up logging, turn errors into one line and an exit code.
+
+    Raises
+    ------
+    typer.Exit
+        1 for a problem with the input, 70 for an internal error, 130 when interrupted. With ``debug``
+        the exception itself goes through, with its traceback.
+    """
+    _set_up_logging(quiet=quiet, debug=debug)
+    try:
+        yield Console(quiet=quiet, as_json=as_json)
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except KeyboardInterrupt:
+        typer.echo("interrupted; run the same command with --resume where it is offered", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    except LandslipError as error:
+        if debug:
+            raise
+        typer.echo(f"error: {_in_one_line(error)}", err=True)
+        raise typer.Exit(PROBLEM) from None
+    except Exception as error:
+        if debug:
+            raise
+        typer.echo(
+            f"internal error: {type(error).__name__}: {_in_one_line(error)}; run again with --debug and report it",
+            err=True,
+        )
+        raise typer.Exit(INTERNAL) from None
+
+
+def _in_one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def _set_up_logging(*, quiet: bool, debug: bool) -> None:
+    level = logging.DEBUG if debug else logging.ERROR if quiet else logging.WARNING
+    logging.basicConfig(level=logging.ERROR, format="%(message)s", stream=sys.stderr, force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(name)s: %(message)s" if debug else "%(levelname)s: %(message)s"))
+    ours = logging.getLogger("landslip")
+    ours.handlers, ours.propagate = [handler], False
+    ours.setLevel(level)
+    if not debug:  # other libraries' warnings are for developers
+        warnings.simplefilter("ignore")
+
+
+class _Bar:
+    def __init__(self, bars: RichProgress, task: TaskID) -> None:
+        self._bars, self._task = bars, task
+
+    def advance(self, amount: float = 1.0, *, note: str = "") -> None:
+        """Move the bar."""
+        if note:
+            self._bars.update(self._task, advance=amount, note=note)
+        else:
+            self._bars.update(self._task, advance=amount)
+
+
+class _Bars:
+    """Rich progress bars on standard error; one line per finished bar where that is no terminal."""
+
+    def __init__(self) -> None:
+        self._bars: RichProgress | None = None
+        self._depth = 0
+
+    @contextlib.contextmanager
+    def task(self, label: str, total: float | None = None) -> Iterator[Task]:
+        """Open a bar with the time taken and the time left."""
+        bars = self._start()
+        task = bars.add_task(label, total=total, note="")
+        self._depth += 1
+        try:
+            yield _Bar(bars, task)
+        finally:
+            self._depth -= 1
+            if self._depth == 0:
+                self._stop()
+
+    def _start(self) -> RichProgress:
+        if self._bars is None:
+            from rich.console import Console as RichConsole
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                TextColumn,
+                TimeElapsedColumn,
+                TimeRemainingColumn,
+            )
+            from rich.progress import Progress as RichProgress
+
+            self._bars = RichProgress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}"),
+                console=RichConsole(stderr=True),
+            )
+            self._bars.start()
+        return self._bars
+
+    def _stop(self) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+
+__all__ = ["Console", "session"]

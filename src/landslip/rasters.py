@@ -1,0 +1,192 @@
+"""Reading and writing GeoTIFFs: by window, atomically, with the same bytes for the same content.
+
+The only place that decides how our rasters are laid out: tiled 512 x 512, deflate, cloud-optimised.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import rasterio.windows
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.io import DatasetReader, DatasetWriter
+from rasterio.shutil import copy as rasterio_copy
+
+from landslip.errors import InputError, MissingInputError
+from landslip.files import atomic_path, writing
+from landslip.grid import Grid
+from landslip.windows import Window
+
+BLOCK = 512
+"""Edge of an internal tile in pixels; windows aligned to it are read and written whole."""
+
+
+@dataclass(frozen=True)
+class RasterSpec:
+    """How a raster of ours is written.
+
+    Parameters
+    ----------
+    grid
+        Where the pixels lie.
+    dtype
+        numpy name of the pixel type.
+    bands
+        Description of each band, in order; their number is the band count.
+    nodata
+        Value of invalid pixels, or None.
+    tags
+        Data set tags.
+    average
+        Whether overviews average (continuous) or take the nearest (classes).
+    """
+
+    grid: Grid
+    dtype: str
+    bands: tuple[str, ...]
+    nodata: float | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    average: bool = True
+
+    def profile(self) -> dict[str, Any]:
+        """Creation options of the plain tiled GeoTIFF."""
+        predictor = 3 if self.dtype.startswith("float") else 2
+        return {
+            "driver": "GTiff",
+            "height": self.grid.rows,
+            "width": self.grid.cols,
+            "count": len(self.bands),
+            "dtype": self.dtype,
+            "crs": self.grid.crs.to_wkt(),
+            "transform": self.grid.transform,
+            "nodata": self.nodata,
+            "tiled": True,
+            "blockxsize": BLOCK,
+            "blockysize": BLOCK,
+            "compress": "deflate",
+            "zlevel": 1,
+            "predictor": predictor,
+            "interleave": "band",
+            "bigtiff": "if_safer",
+            "num_threads": "all_cpus",
+        }
+
+
+def rasterio_window(window: Window) -> rasterio.windows.Window:
+    """The same window in rasterio's order of arguments."""
+    return rasterio.windows.Window(window.col, window.row, window.cols, window.rows)
+
+
+@contextlib.contextmanager
+def open_raster(path: str | os.PathLike[str], *, what: str = "raster") -> Iterator[DatasetReader]:
+    """Open a raster for reading, with one clear line when it is missing or not a raster.
+
+    Raises
+    ------
+    MissingInputError
+        No such file.
+    InputError
+        Not a raster, or damaged.
+    """
+    name = os.fspath(path)
+    local = "://" not in name and not name.startswith("/vsi")
+    if local and not Path(name).exists():
+        message = f"{name}: no such file ({what}); check the path"
+        raise MissingInputError(message)
+    try:
+        dataset = rasterio.open(name)
+    except RasterioIOError as error:
+        message = f"{name}: not a readable raster ({what}): {_first_line(error)}"
+        raise InputError(message) from error
+    with dataset:
+        yield dataset
+
+
+def read_window(
+    dataset: DatasetReader, window: Window | None = None, bands: Sequence[int] | None = None
+) -> NDArray[Any]:
+    """Read bands (1-based; default all) of a window as ``(bands, rows, cols)``, in the file's own type.
+
+    Raises
+    ------
+    InputError
+        The pixels cannot be read: the file is truncated or damaged.
+    """
+    try:
+        pixels: NDArray[Any] = dataset.read(
+            list(bands) if bands is not None else None,
+            window=rasterio_window(window) if window is not None else None,
+        )
+    except RasterioError as error:
+        message = f"{dataset.name}: pixels cannot be read, the file is truncated or damaged ({_first_line(error)})"
+        raise InputError(message) from error
+    return pixels
+
+
+@contextlib.contextmanager
+def create_raster(path: str | os.PathLike[str], spec: RasterSpec) -> Iterator[DatasetWriter]:
+    """Open a plain tiled GeoTIFF for writing by window. Not atomic: for parts and temporary files."""
+    with writing(path), rasterio.open(path, "w", **spec.profile()) as dataset:
+        for index, name in enumerate(spec.bands, start=1):
+            dataset.set_band_description(index, name)
+        if spec.tags:
+            dataset.update_tags(**spec.tags)
+        yield dataset
+
+
+def write_block(dataset: DatasetWriter, pixels: NDArray[Any], window: Window) -> None:
+    """Write ``(bands, rows, cols)`` at ``window``."""
+    dataset.write(pixels, window=rasterio_window(window))
+
+
+@contextlib.contextmanager
+def cog_writer(path: str | os.PathLike[str], spec: RasterSpec) -> Iterator[DatasetWriter]:
+    """Write by window; on leaving, a cloud-optimised GeoTIFF with overviews appears under ``path``.
+
+    Memory does not grow with the raster: pixels go to a temporary tiled file beside ``path``.
+    """
+    with atomic_path(path) as final:
+        plain = final.with_name("plain.tif")
+        with create_raster(plain, spec) as dataset:
+            yield dataset
+        to_cog(plain, final, average=spec.average)
+        plain.unlink()
+
+
+def to_cog(source: str | os.PathLike[str], target: str | os.PathLike[str], *, average: bool) -> None:
+    """Copy a GeoTIFF as a cloud-optimised one with overviews."""
+    with writing(target), rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS", GDAL_CACHEMAX=256):
+        rasterio_copy(
+            os.fspath(source),
+            os.fspath(target),
+            driver="COG",
+            blocksize=BLOCK,
+            compress="DEFLATE",
+            level=1,
+            predictor="YES",
+            bigtiff="IF_SAFER",
+            overview_resampling="AVERAGE" if average else "NEAREST",
+            overview_compress="DEFLATE",
+        )
+
+
+def write_raster(path: str | os.PathLike[str], pixels: NDArray[Any], spec: RasterSpec) -> None:
+    """Write a whole array ``(bands, rows, cols)`` as a cloud-optimised GeoTIFF, atomically."""
+    if pixels.shape != (len(spec.bands), *spec.grid.shape):
+        message = f"pixels {pixels.shape} do not fit {len(spec.bands)} bands on a grid of {spec.grid.shape}"
+        raise ValueError(message)
+    with cog_writer(path, spec) as dataset:
+        dataset.write(np.ascontiguousarray(pixels.astype(spec.dtype, copy=False)))
+
+
+def _first_line(error: BaseException) -> str:
+    cause = error.__cause__ or error
+    return str(cause).splitlines()[0] if str(cause) else type(cause).__name__
