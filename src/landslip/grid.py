@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -126,7 +125,7 @@ class Grid:
         west, north = self.transform.c + window.col * width, self.transform.f - window.row * height
         return Grid(window.shape, Affine(width, 0, west, 0, -height, north), self.crs)
 
-    def contains_bounds(self, bounds: Iterable[float], crs: CRS) -> bool:
+    def contains_bounds(self, bounds: tuple[float, float, float, float], crs: CRS) -> bool:
         """Whether a box given in ``crs`` touches this grid at all."""
         transformer = Transformer.from_crs(crs, self.crs, always_xy=True)
         west, south, east, north = transformer.transform_bounds(*bounds)

@@ -81,7 +81,7 @@ class RasterSpec:
 
 
 def rasterio_window(window: Window) -> rasterio.windows.Window:
-    """The same window in rasterio's order of arguments."""
+    """Return the same window in rasterio's order of arguments."""
     return rasterio.windows.Window(window.col, window.row, window.cols, window.rows)
 
 

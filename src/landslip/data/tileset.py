@@ -132,11 +132,11 @@ class TileSet:
 
     def valid(self) -> NDArray[np.bool_]:
         """``(n, size, size)``: all layers are valid."""
-        return np.isfinite(self.image).all(axis=1)
+        return np.asarray(np.isfinite(self.image).all(axis=1), dtype=np.bool_)
 
     def counted(self) -> NDArray[np.bool_]:
         """``(n, size, size)``: valid and of known label, the pixels of loss and scores."""
-        return self.valid() & (self.label != UNKNOWN)
+        return np.asarray(self.valid() & (self.label != UNKNOWN), dtype=np.bool_)
 
     def prevalence(self) -> float:
         """Share of landslide among the counted pixels (0 where there are none)."""
