@@ -47,6 +47,7 @@ def writing(what: str | os.PathLike[str]) -> Iterator[None]:
             errno.EACCES: "no permission to write there; choose another --out",
             errno.EPERM: "no permission to write there; choose another --out",
             errno.EROFS: "the file system is read-only; choose another --out",
+            errno.EEXIST: "part of the path is a file, not a folder; choose another --out",
             errno.ENOTDIR: "part of the path is a file, not a folder; choose another --out",
         }
         remedy = remedies.get(error.errno or 0)

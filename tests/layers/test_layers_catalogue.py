@@ -69,7 +69,7 @@ def test_nonsense_is_refused(name: str) -> None:
 
 def test_nearest_name_is_suggested() -> None:
     with pytest.raises(LayerError, match="did you mean 'ndvi'"):
-        describe("nvdi")
+        describe("ndvii")
 
 
 def test_missing_near_infrared_names_the_visible_index() -> None:
@@ -78,7 +78,7 @@ def test_missing_near_infrared_names_the_visible_index() -> None:
 
 
 def test_missing_pre_event_names_the_option() -> None:
-    with pytest.raises(LayerError, match="pre_red.*--pre"):
+    with pytest.raises(LayerError, match=r"pre_red.*--pre"):
         require_bands(["d_red"], ["red"])
 
 
