@@ -235,7 +235,7 @@ def check_parts(part: NDArray[np.uint8], landslide: NDArray[Any] | None, *, wher
 def _test_region(usable: NDArray[np.bool_], config: SplitConfig) -> NDArray[np.bool_]:
     per_col, per_row = usable.sum(axis=0), usable.sum(axis=1)
     if config.folds:
-        along_cols = np.count_nonzero(per_col) >= np.count_nonzero(per_row)
+        along_cols = bool(np.count_nonzero(per_col) >= np.count_nonzero(per_row))
         stripe = _stripes(per_col if along_cols else per_row, config.folds) == config.fold
         return _across(stripe, usable.shape, along_cols)
     along_cols = config.test_side in ("east", "west")
