@@ -1,0 +1,46 @@
+"""``landslip simulate``: a synthetic event as raw inputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from landslip.cli.console import session
+from landslip.cli.options import Debug, Json, OutFolder, Quiet, Seed
+
+
+def command(
+    out: OutFolder,
+    size: Annotated[int, typer.Option("--size", help="Edge of the square scene in 10 m pixels.")] = 1024,
+    seed: Seed = 0,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="TOML file with further settings; --size and --seed overrule it.")
+    ] = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+    as_json: Json = False,
+) -> None:
+    """Simulate an event: four bands before and after it, elevation and an inventory, with the truth beside."""
+    with session(quiet=quiet, debug=debug, as_json=as_json) as console:
+        from landslip.config import read_toml
+        from landslip.simulate import SimulateConfig, simulate_event
+
+        content = read_toml(config) if config else {}
+        settings = SimulateConfig.from_dict({**content, "size_px": size, "seed": seed}, where=str(config or "simulate"))
+        event = simulate_event(settings, out, progress=console.progress)
+        console.result(
+            {
+                "out": str(event.folder),
+                "landslides": event.landslides,
+                "prevalence": round(event.prevalence, 6),
+                "post": [str(path) for path in event.post],
+                "pre": [str(path) for path in event.pre],
+                "dem": str(event.dem),
+                "inventory": str(event.inventory),
+                "mapped_extent": str(event.mapped_extent),
+            },
+            f"{event.folder}: {event.landslides} landslides on {100 * event.prevalence:.1f} % of "
+            f"{size} x {size} pixels",
+        )
