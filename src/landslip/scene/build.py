@@ -1,0 +1,290 @@
+"""Building a scene folder from images, elevation and an inventory, window by window.
+
+Nothing is ever held for the whole scene at once, so memory does not grow with it. The radiometry of
+each image is settled in :mod:`landslip.scene.radiometry`, the grid in :mod:`landslip.scene.target`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslip._version import __version__
+from landslip.files import FORMAT, locked, write_json
+from landslip.grid import Grid
+from landslip.progress import SILENT, Progress
+from landslip.rasters import RasterSpec, write_block
+from landslip.scene.config import SceneConfig
+from landslip.scene.elevation import Elevation, open_elevation
+from landslip.scene.image import Image
+from landslip.scene.mosaic import Mosaic
+from landslip.scene.provenance import checksums, files_of
+from landslip.scene.sampling import gdal_settings
+from landslip.scene.sources import ReadOptions, read_images
+from landslip.scene.statistics import LayerTally, implausible, shares
+from landslip.scene.store import BANDS, INVENTORY, LABELS, LOG, SCENE_JSON, VALID, Scene
+from landslip.scene.target import choose_grid
+from landslip.scene.writing import require_space, scene_raster
+from landslip.windows import Window, split_windows
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+    from landslip.scene.inventory import Inventory
+
+log = logging.getLogger(__name__)
+
+WINDOW = 2048
+"""Edge of the windows that are worked on: four tiles of ours, two of a JP2 product."""
+
+VISIBLE = ("blue", "green", "red")
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """Everything opened and checked, before a pixel is read."""
+
+    grid: Grid
+    post: list[Image]
+    pre: list[Image]
+    elevation: Elevation | None
+    inventory: Inventory | None
+    aoi: BaseGeometry | None
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Bands of ``valid.tif``."""
+        masked = any(image.classes is not None for image in self.post)
+        there = {"image": True, "clouds": masked, "dem": self.elevation is not None, "pre": bool(self.pre)}
+        return tuple(name for name, present in there.items() if present)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Bands of ``bands.tif``."""
+        terrain = self.elevation.layers if self.elevation is not None else ()
+        before = tuple(f"pre_{name}" for name in self.pre[0].bands) if self.pre else ()
+        return (*self.post[0].bands, *terrain, *before)
+
+
+def build_scene(config: SceneConfig, out: str | os.PathLike[str], *, progress: Progress = SILENT) -> Scene:
+    """Build a scene folder.
+
+    Parameters
+    ----------
+    config
+        Inputs and choices.
+    out
+        Folder of the scene; made when absent, a scene in it is replaced.
+    progress
+        Who is told how far it is.
+
+    Returns
+    -------
+    Scene
+        The finished scene, opened.
+
+    Raises
+    ------
+    LandslipError
+        An input is missing, damaged or contradictory, or the output cannot be written.
+    """
+    started = time.time()
+    out = Path(out)
+    with locked(out), gdal_settings():
+        inputs = _open(config)
+        require_space(out, inputs.grid.rows * inputs.grid.cols * len(inputs.layers))
+        (out / SCENE_JSON).unlink(missing_ok=True)  # from here on the folder is no finished scene
+        tally, counts = _write_rasters(inputs, config, out, progress)
+        remarks = implausible(tally, [name for name in tally.layers if name.removeprefix("pre_") in VISIBLE])
+        for remark in remarks:
+            log.warning("%s", remark)
+        if inputs.inventory is not None:
+            inputs.inventory.write(out / INVENTORY)
+        content = _content(inputs, config, tally, counts, remarks)
+        content["checksums"] = checksums(_input_files(inputs, config), progress)
+        write_json(out / LOG, {"started": round(started), "seconds": round(time.time() - started, 2), **_paths(config)})
+        write_json(out / SCENE_JSON, content)
+    return Scene.open(out)
+
+
+def _open(config: SceneConfig) -> _Inputs:
+    options = ReadOptions(config.bands, config.extra_bands, config.offset, config.quantification)
+    post = read_images(config.images, options)
+    pre = _open_pre(config, post)
+    grid = choose_grid(post, config.crs, config.resolution)
+    elevation = _open_elevation(config, grid)
+    inventory, aoi = _open_inventory(config, grid)
+    if "nir" not in post[0].bands:
+        log.warning("no near-infrared band: NDVI cannot be had, the visible index ngrdi can stand in for it")
+    return _Inputs(grid, post, pre, elevation, inventory, aoi)
+
+
+def _open_elevation(config: SceneConfig, grid: Grid) -> Elevation | None:
+    if not config.dem:
+        return None
+    return open_elevation(config.dem, grid, config.elevation)
+
+
+def _open_pre(config: SceneConfig, post: list[Image]) -> list[Image]:
+    if not config.pre:
+        return []
+    offset = config.offset if config.pre_offset is None else config.pre_offset
+    options = ReadOptions(config.bands, (), offset, config.quantification, "pre-event image")
+    pre = read_images(config.pre, options)
+    missing = [name for name in post[0].bands if name not in pre[0].bands]
+    if missing:
+        log.warning("the pre-event image has no %s; differences of it cannot be had", ", ".join(missing))
+    return pre
+
+
+def _open_inventory(config: SceneConfig, grid: Grid) -> tuple[Inventory | None, BaseGeometry | None]:
+    if config.inventory is None:
+        return None, None
+    from landslip.scene.inventory import read_aoi, read_inventory  # imports geopandas
+
+    inventory = read_inventory(config.inventory, grid, layer=config.inventory_layer)
+    if config.aoi is None:
+        log.warning(
+            "no mapped extent (--aoi): everything outside the %d polygons is taken as free of landslides",
+            len(inventory.frame),
+        )
+    return inventory, read_aoi(config.aoi, grid) if config.aoi is not None else None
+
+
+def _write_rasters(
+    inputs: _Inputs, config: SceneConfig, out: Path, progress: Progress
+) -> tuple[LayerTally, dict[str, int]]:
+    grid = inputs.grid
+    tally = LayerTally(inputs.layers)
+    counts = dict.fromkeys((*inputs.sources, "landslide", "unknown"), 0)
+    windows = list(split_windows(grid.shape, (WINDOW, WINDOW)))
+    bands = RasterSpec(grid, "float32", inputs.layers, nodata=float("nan"))
+    valid = RasterSpec(grid, "uint8", inputs.sources, average=False)
+    labels = RasterSpec(grid, "uint8", ("label",), average=False)
+    with ExitStack() as stack:
+        reader = stack.enter_context(_Reader(inputs, config))
+        bands_file = stack.enter_context(scene_raster(out / BANDS, bands))
+        valid_file = stack.enter_context(scene_raster(out / VALID, valid))
+        labels_file = stack.enter_context(scene_raster(out / LABELS, labels)) if inputs.inventory else None
+        task = stack.enter_context(progress.task("scene", len(windows)))
+        for window in windows:
+            pixels, masks = reader.read(window)
+            tally.add(pixels)
+            write_block(bands_file, pixels, window)
+            write_block(valid_file, masks.astype(np.uint8), window)
+            for name, mask in zip(inputs.sources, masks, strict=True):
+                counts[name] += int(np.count_nonzero(mask))
+            if labels_file is not None:
+                label = _labels(inputs, window)
+                write_block(labels_file, label[np.newaxis], window)
+                counts["landslide"] += int(np.count_nonzero(label == 1))
+                counts["unknown"] += int(np.count_nonzero(label == 255))
+            task.advance()
+    return tally, counts
+
+
+def _labels(inputs: _Inputs, window: Window) -> NDArray[np.uint8]:
+    from landslip.scene.inventory import rasterise
+
+    assert inputs.inventory is not None  # labels are only written with an inventory
+    return rasterise(inputs.inventory, inputs.grid, aoi=inputs.aoi, window=window)[0]
+
+
+class _Reader:
+    """All layers and masks of a window."""
+
+    def __init__(self, inputs: _Inputs, config: SceneConfig) -> None:
+        self._inputs = inputs
+        self._post = Mosaic(inputs.post, inputs.grid, config.merging())
+        self._pre = Mosaic(inputs.pre, inputs.grid, config.merging()) if inputs.pre else None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> _Reader:
+        self._stack.enter_context(self._post)
+        if self._pre is not None:
+            self._stack.enter_context(self._pre)
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._stack.close()
+
+    def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return layers ``(layers, rows, cols)`` and masks ``(sources, rows, cols)``."""
+        post = self._post.read(window)
+        layers, masks = [*post.bands], {"image": post.image, "clouds": post.clear | ~post.image}
+        if self._inputs.elevation is not None:
+            terrain = self._inputs.elevation.read(window)
+            layers += [terrain[name] for name in self._inputs.elevation.layers]
+            masks["dem"] = np.isfinite(terrain["elevation"])
+        if self._pre is not None:
+            pre = self._pre.read(window)
+            layers += [*pre.bands]
+            masks["pre"] = pre.clear
+        return np.stack(layers), np.stack([masks[name] for name in self._inputs.sources])
+
+
+def _content(
+    inputs: _Inputs, config: SceneConfig, tally: LayerTally, counts: dict[str, int], remarks: list[str]
+) -> dict[str, Any]:
+    total = inputs.grid.rows * inputs.grid.cols
+    masks = {name: counts[name] for name in inputs.sources}
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "kind": "scene",
+        "version": __version__,
+        "grid": inputs.grid.to_dict(),
+        "layers": list(inputs.layers),
+        "validity": shares(masks, total),
+        "valid_layers": tally.valid_share(),
+        "dates": {key: _dates(images) for key, images in (("post", inputs.post), ("pre", inputs.pre)) if images},
+        "images": {
+            key: [image.to_dict() for image in images]
+            for key, images in (("post", inputs.post), ("pre", inputs.pre))
+            if images
+        },
+        "remarks": remarks,
+        "settings": _settings(config),
+    }
+    if inputs.elevation is not None:
+        content["elevation"] = {
+            "coverage": round(inputs.elevation.coverage, 4),
+            "models": [{**source, "path": Path(source["path"]).name} for source in inputs.elevation.sources],
+        }
+    if inputs.inventory is not None:
+        known = total - counts["unknown"]
+        content["inventory"] = {
+            "file": Path(config.inventory or "").name,
+            "polygons": len(inputs.inventory.frame),
+            "landslide_pixels": counts["landslide"],
+            "known_pixels": known,
+            "prevalence": round(counts["landslide"] / max(1, known), 6),
+            "mapped_extent": Path(config.aoi).name if config.aoi else None,
+            "hygiene": inputs.inventory.hygiene.to_dict(),
+        }
+    return content
+
+
+def _dates(images: list[Image]) -> list[str]:
+    return sorted({image.date for image in images if image.date})
+
+
+def _settings(config: SceneConfig) -> dict[str, Any]:
+    paths = ("images", "dem", "pre", "inventory", "aoi")
+    return {key: value for key, value in config.to_dict().items() if key not in paths}
+
+
+def _paths(config: SceneConfig) -> dict[str, Any]:
+    return {"inputs": {key: getattr(config, key) for key in ("images", "dem", "pre", "inventory", "aoi")}}
+
+
+def _input_files(inputs: _Inputs, config: SceneConfig) -> list[str]:
+    others = [*config.dem, *([config.inventory] if config.inventory else []), *([config.aoi] if config.aoi else [])]
+    return [*files_of([*inputs.post, *inputs.pre]), *others]

@@ -1,0 +1,74 @@
+"""What a scene is built from and how."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from landslip.config import Config
+from landslip.scene.clouds import INVALID, ClassName
+from landslip.scene.elevation import ElevationConfig
+from landslip.scene.mosaic import Merge, Merging
+from landslip.scene.names import EXTRA
+
+
+class SceneConfig(Config):
+    """Inputs of a scene and the choices made for it."""
+
+    images: tuple[str, ...] = Field(min_length=1)
+    """Product folders or archives, STAC items, folders of band files, or band files."""
+    dem: tuple[str, ...] = ()
+    """Elevation models: one or several tiles, any CRS."""
+    pre: tuple[str, ...] = ()
+    """Images from before the event, as ``images``."""
+    inventory: str | None = None
+    """Landslide polygons."""
+    inventory_layer: str | None = None
+    """Layer of the inventory file, where it has several."""
+    aoi: str | None = None
+    """Polygon of the area that was mapped; outside it labels are unknown."""
+    crs: str = "auto"
+    """CRS of the scene; auto: that of the image where it is projected in metres, else its UTM zone."""
+    resolution: float = Field(10.0, gt=0, le=1000)
+    """Pixel edge in metres."""
+    bands: tuple[str, ...] | None = None
+    """Names of the bands of plain files, in their order."""
+    extra_bands: tuple[str, ...] = ()
+    """20 m bands to store beside blue, green, red and nir."""
+    offset: float | None = Field(None, allow_inf_nan=False)
+    """Overrides the offset that is added to digital numbers."""
+    pre_offset: float | None = Field(None, allow_inf_nan=False)
+    """The same for the pre-event images; ``offset`` where absent."""
+    quantification: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Overrides the number by which they are then divided."""
+    merge: Merge = "first"
+    """How several images of a place become one."""
+    invalid_classes: tuple[ClassName, ...] = INVALID
+    """Classes of the scene classification that are left out."""
+    mask_snow: bool = False
+    """Leave out snow too."""
+    dilate_clouds: int = Field(0, ge=0, le=200)
+    """Pixels by which clouds and shadows grow."""
+    coregister: bool = False
+    """Move the pre-event image by its estimated shift."""
+    elevation: ElevationConfig = ElevationConfig()
+    """How elevation models are read and which layers are made of them."""
+
+    @model_validator(mode="after")
+    def _known_bands(self) -> Self:
+        for name in self.extra_bands:
+            if name not in EXTRA:
+                message = f"extra band {name!r} is unknown; known are {', '.join(EXTRA)}"
+                raise ValueError(message)
+        if self.aoi is not None and self.inventory is None:
+            message = "an area of interest says where the inventory is complete; give the inventory too"
+            raise ValueError(message)
+        return self
+
+    def merging(self, shift: tuple[float, float] = (0.0, 0.0)) -> Merging:
+        """Return how images become one."""
+        classes = self.invalid_classes
+        if self.mask_snow and "snow" not in classes:
+            classes = (*classes, "snow")
+        return Merging(self.merge, classes, self.dilate_clouds, shift)
