@@ -108,6 +108,13 @@ class TileSet:
         arrays = {name: getattr(self, name)[which] for name in ("image", "label", "landslide", *_PER_TILE)}
         return replace(self, **arrays)
 
+    def with_recipe(self, recipe: Recipe) -> TileSet:
+        """Return the same tiles with this recipe, whose layers must be theirs, in order."""
+        if recipe.layers != self.layers:
+            message = f"recipe of layers {recipe.layers} does not fit tiles of layers {self.layers}"
+            raise ValueError(message)
+        return replace(self, recipe=recipe)
+
     def of(self, part: Part) -> TileSet:
         """Return the tiles of one part."""
         return self.subset(self.part == part)

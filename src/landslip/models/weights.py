@@ -182,9 +182,10 @@ def freeze_encoder(network: nn.Module) -> None:
 
 
 def _stem_name(network: nn.Module) -> str:
-    within = network.get_submodule("encoder") if hasattr(network, "encoder") else network
     prefix = _ENCODER if hasattr(network, "encoder") else ""
-    return prefix + next(name for name, module in within.named_modules() if isinstance(module, nn.Conv2d)) + ".weight"
+    within = network.get_submodule(prefix.rstrip("."))
+    stem: str = next(name for name, module in within.named_modules() if isinstance(module, nn.Conv2d))
+    return f"{prefix}{stem}.weight"
 
 
 def _is_needed(key: str, *, has_encoder: bool) -> bool:

@@ -1,0 +1,192 @@
+"""Tiles as tensors, and which of them each update sees. No worker processes: everything is in memory."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from landslip.data.augment import IDENTITY, Augment, Directional, augment, draw_elements, expansion
+from landslip.data.draws import permutation
+from landslip.data.tileset import UNKNOWN, TileSet
+from landslip.recipe import Recipe
+
+Batch = tuple[Tensor, Tensor]
+"""Standardised image ``(n, layers, h, w)`` float32 in channels-last memory, target ``(n, h, w)`` uint8."""
+
+_SHARE_OF_GPU = 0.4
+"""Of the free GPU memory that tiles may take; more stay on the host and travel batch by batch."""
+
+
+class TileStore:
+    """Tiles in physical units, from which batches for a network are made.
+
+    Parameters
+    ----------
+    tiles
+        In physical units.
+    recipe
+        With the statistics to standardise by.
+    device
+        Where batches are wanted; tiles are kept there too when they fit.
+    directional
+        Which layers are components of vectors, when tiles are to be turned.
+    """
+
+    def __init__(
+        self, tiles: TileSet, recipe: Recipe, device: torch.device, directional: Directional | None = None
+    ) -> None:
+        self.device = device
+        self.directional = directional or Directional()
+        target = np.where(tiles.valid(), tiles.label, np.uint8(UNKNOWN))
+        home = device if _fits(tiles.image.nbytes + target.nbytes, device) else torch.device("cpu")
+        self.image = _shared(tiles.image).to(home)
+        self.target = torch.from_numpy(target).to(home)
+        self.index = np.arange(len(tiles), dtype=np.int64)
+        self.mean = torch.tensor(recipe.mean, dtype=torch.float32, device=device)[:, None, None]
+        self.std = torch.tensor(recipe.std, dtype=torch.float32, device=device)[:, None, None]
+
+    def __len__(self) -> int:
+        """Return the number of tiles."""
+        return len(self.index)
+
+    def of(self, which: NDArray[np.bool_]) -> TileStore:
+        """Return some of the tiles, in the same memory."""
+        part = copy.copy(self)
+        part.index = self.index[which]
+        return part
+
+    def batch(self, index: NDArray[np.int64], elements: NDArray[np.int64] | None = None) -> Batch:
+        """Gather tiles, turn each by its element, and standardise.
+
+        Turning comes before standardising, since components of vectors turn in physical units.
+        """
+        where = torch.from_numpy(self.index[index]).to(self.image.device)
+        image, target = self.image.index_select(0, where), self.target.index_select(0, where)
+        for element in np.unique(elements) if elements is not None else ():
+            if element != IDENTITY:
+                chosen = torch.from_numpy(np.flatnonzero(elements == element)).to(image.device)
+                image[chosen], target[chosen] = augment(image[chosen], target[chosen], int(element), self.directional)
+        image = image.to(self.device, non_blocking=True).sub_(self.mean).div_(self.std)
+        torch.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0, out=image)
+        return image.contiguous(memory_format=torch.channels_last), target.to(self.device, non_blocking=True)
+
+    def targets(self) -> Tensor:
+        """``(n, h, w)`` uint8 on the host: 0, 1, and 255 where a pixel does not count."""
+        return self.target[torch.from_numpy(self.index).to(self.target.device)].cpu()
+
+    def sequential(self, batch: int) -> Iterator[Batch]:
+        """Go through all tiles in order, in batches of nearly equal size."""
+        for index in split_evenly(np.arange(len(self), dtype=np.int64), batch):
+            yield self.batch(index)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which tiles, turned how, each update sees: a function of (seed, pass, tile) alone.
+
+    Training goes through pass after pass over the tiles, each in an order of its own; an epoch is an equal
+    share of all updates.
+
+    Parameters
+    ----------
+    key
+        ``(n,)`` numbers of the tiles.
+    augment
+        Kind of augmentation; ``paper5`` and ``six`` multiply the tiles of a pass.
+    batch
+        Tiles per update, at most.
+    seed
+        Of the draws.
+    epochs, steps
+        Shares, and updates in all; without ``steps`` an epoch is one pass.
+    """
+
+    key: NDArray[np.int64]
+    augment: Augment
+    batch: int
+    seed: int
+    epochs: int
+    steps: int | None = None
+
+    @property
+    def updates_per_pass(self) -> int:
+        """Number of batches in one pass."""
+        return -(-len(self.key) * len(expansion(self.augment)) // self.batch)
+
+    @property
+    def updates(self) -> int:
+        """Number of batches in all."""
+        return self.steps or self.epochs * self.updates_per_pass
+
+    def first_update(self, epoch: int) -> int:
+        """Return the first update of an epoch; for ``epochs``, the number of all."""
+        return epoch * self.updates // self.epochs
+
+    def of_epoch(self, epoch: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield tiles and elements of each update of an epoch."""
+        now, batches = -1, list[tuple[NDArray[np.int64], NDArray[np.int64]]]()
+        for update in range(self.first_update(epoch), self.first_update(epoch + 1)):
+            number, place = divmod(update, self.updates_per_pass)
+            if number != now:
+                now, batches = number, self._of_pass(number)
+            yield batches[place]
+
+    def _of_pass(self, number: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        kinds = expansion(self.augment)
+        tile = np.repeat(np.arange(len(self.key), dtype=np.int64), len(kinds))
+        element = np.tile(np.array(kinds, np.int64), len(self.key))
+        # tile numbers leave room: times 8 plus the element stays a distinct number
+        order = permutation(self.seed, number, self.key[tile] * 8 + element)
+        tile, element = tile[order], element[order]
+        if self.augment == "d4":
+            element = draw_elements(self.seed, number, self.key[tile])
+        return list(zip(split_evenly(tile, self.batch), split_evenly(element, self.batch), strict=True))
+
+
+class EpochBatches:
+    """What the training loop iterates over: the batches of the current epoch."""
+
+    def __init__(self, store: TileStore, plan: Plan, current_epoch: Callable[[], int]) -> None:
+        self._store, self._plan, self._current_epoch = store, plan, current_epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches."""
+        for index, elements in self._plan.of_epoch(self._current_epoch()):
+            yield self._store.batch(index, elements)
+
+
+class SequentialBatches:
+    """What validation iterates over: every tile once, in order."""
+
+    def __init__(self, store: TileStore, batch: int) -> None:
+        self._store, self._batch = store, batch
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches."""
+        return self._store.sequential(self._batch)
+
+
+def split_evenly(array: NDArray[np.int64], batch: int) -> list[NDArray[np.int64]]:
+    """Divide into as few parts of at most ``batch`` as can be, of nearly equal size.
+
+    Rather than a small rest: the batch statistics of one or two tiles would be poor.
+    """
+    return list(np.array_split(array, -(-len(array) // batch))) if len(array) else []
+
+
+def _fits(size: int, device: torch.device) -> bool:
+    if device.type != "cuda":
+        return device.type == "cpu"
+    free, _total = torch.cuda.mem_get_info(device)
+    return size < _SHARE_OF_GPU * free
+
+
+def _shared(image: NDArray[np.float32]) -> Tensor:
+    # no copy; torch wants writable memory even for what nobody writes to
+    return torch.from_numpy(image if image.flags.writeable else image.copy())

@@ -1,0 +1,55 @@
+"""Settings of a training."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from landslip.config import Config
+from landslip.data.augment import Augment
+
+Loss = Literal["bce", "dice", "focal", "tversky"]
+Precision = Literal["auto", "bf16", "float32"]
+
+
+class TrainConfig(Config):
+    """What is trained, on which layers, and how."""
+
+    model: str = "unet"
+    """Network; see :func:`landslip.models.build_model`."""
+    model_options: dict[str, Any] = Field(default_factory=dict)
+    """Its options, for example ``width`` of the U-Net."""
+    weights: str = "none"
+    """Pretrained weights: none, a name (downloaded), or a file."""
+    freeze_encoder: bool = False
+    layers: tuple[str, ...] | None = None
+    """Layers the network eats, in order; default all that the tiles have."""
+    augment: Augment = "d4"
+    loss: Loss = "bce"
+    positive_weight: float = Field(1.0, gt=0)
+    """Weight of landslide pixels in the binary cross-entropy."""
+    focal_gamma: float = Field(2.0, ge=0)
+    focal_alpha: float | None = Field(None, gt=0, lt=1)
+    tversky_alpha: float = Field(0.5, ge=0)
+    """Weight of false alarms in the Tversky loss."""
+    tversky_beta: float = Field(0.5, ge=0)
+    """Weight of misses in the Tversky loss."""
+    epochs: int = Field(100, ge=1)
+    """How often the validation loss is looked at; without ``steps``, the passes over the tiles."""
+    steps: int | None = Field(None, ge=1)
+    """Updates in all, spread evenly over the epochs, to compare runs at equal numbers of updates."""
+    batch: int = Field(16, ge=1)
+    """Tiles per update, at most: a pass is divided into batches of equal size."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Largest learning rate of AdamW."""
+    weight_decay: float = Field(1e-2, ge=0)
+    schedule: Literal["constant", "cosine"] = "cosine"
+    """``cosine``: up over the first twentieth of the updates, then down to nothing."""
+    patience: int | None = Field(None, ge=1)
+    """Stop after so many epochs without a smaller validation loss; default never."""
+    seed: int = Field(0, ge=0)
+    precision: Precision = "auto"
+    """``auto``: bf16 where the processor has it natively, else float32."""
+    device: str = "auto"
+    """``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``, ``mps``."""

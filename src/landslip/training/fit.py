@@ -1,0 +1,223 @@
+"""A whole training, from tiles to a run folder."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from landslip.bundle import MODEL, Bundle
+from landslip.config import Config
+from landslip.data.draws import integer
+from landslip.data.tileset import Part, TileSet
+from landslip.errors import OutputError
+from landslip.files import locked, write_json
+from landslip.models import build_model, parameter_counts
+from landslip.progress import SILENT, Progress
+from landslip.recipe import Recipe
+from landslip.training.batches import Plan, TileStore
+from landslip.training.config import TrainConfig
+from landslip.training.device import device_name, resolve_device, resolve_precision
+from landslip.training.evaluate import evaluate
+from landslip.training.prepare import directional, fingerprint, prepare
+from landslip.training.record import LAST, Record
+
+log = logging.getLogger(__name__)
+
+_PARTS = {"train": Part.TRAIN, "validation": Part.VALIDATION, "test": Part.TEST}
+_RECORDED = ("landslip", "torch", "lightning", "segmentation-models-pytorch", "numpy")
+
+
+def fit(
+    tiles: TileSet,
+    config: TrainConfig,
+    out: str | os.PathLike[str],
+    *,
+    resume: bool = False,
+    progress: Progress = SILENT,
+    settings: Config | None = None,
+) -> Bundle:
+    """Train a network on tiles and write its run folder.
+
+    The weights kept are those of the smallest validation loss, the threshold kept is that of the best F1 on
+    validation. Test tiles, where there are any, are looked at once, at the end, to score.
+
+    Parameters
+    ----------
+    tiles
+        With training and validation tiles. Without a recipe, statistics are taken from the training tiles.
+    config
+        What to train, and how.
+    out
+        The run folder.
+    resume
+        Go on from the last epoch's end of an interrupted training; the result is that of an undisturbed one. A
+        finished run is returned as it is.
+    progress
+        Who hears how far it is.
+    settings
+        What ``config.toml`` shall hold; default ``config``.
+
+    Returns
+    -------
+    Bundle
+        The run, as written.
+
+    Raises
+    ------
+    OutputError
+        The folder holds a run already and ``resume`` is off, or another process is at it.
+    SplitError, InputError
+        No training or validation tiles, or no landslide among them.
+    LayerError, ModelError, ConfigError
+        Layers, network or settings that cannot be; a resumed run with other settings or data.
+    """
+    out, started = Path(out), time.time()
+    tiles = prepare(tiles, config)
+    record = Record(config.to_dict(), fingerprint(tiles))
+    with locked(out):
+        finished = _begin(out, record, resume=resume)
+        if finished is not None:
+            return finished
+        setup = _Setup.of(tiles, config)
+        (settings or config).to_toml(out / "config.toml")
+        with _own_randomness(setup.device):
+            network = _network(config, setup.recipe)
+            bundle = _train(network, setup, config, out, record, progress)
+        _write_log(out, started, setup, resumed=resume)
+        bundle.save(out)
+        (out / LAST).unlink(missing_ok=True)  # large, and of no more use
+    return bundle
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """Tiles by part, and where and how they are computed with."""
+
+    recipe: Recipe
+    stores: dict[str, TileStore]
+    plan: Plan
+    device: torch.device
+    precision: str
+    licence: str
+
+    @classmethod
+    def of(cls, tiles: TileSet, config: TrainConfig) -> _Setup:
+        recipe = tiles.recipe
+        assert recipe is not None  # prepare has seen to it
+        device = resolve_device(config.device)
+        store = TileStore(tiles, recipe, device, directional(tiles, config))
+        stores = {name: store.of(tiles.part == part) for name, part in _PARTS.items()}
+        key = tiles.key[tiles.part == Part.TRAIN]
+        plan = Plan(key, config.augment, config.batch, config.seed, config.epochs, config.steps)
+        precision = resolve_precision(config.precision, device)
+        return cls(recipe, stores, plan, device, precision, str(tiles.meta.get("licence", "")))
+
+
+def _begin(out: Path, record: Record, *, resume: bool) -> Bundle | None:
+    # the finished run when there is one to resume; else the record is filled with the epochs done
+    if not resume:
+        if (out / MODEL).exists() or (out / "checkpoints").exists():
+            message = f"{out}: holds a run already; choose another --out, or go on with --resume"
+            raise OutputError(message)
+        return None
+    if (out / MODEL).is_file():
+        bundle = Bundle.load(out)
+        record.require_same(bundle.training, out)
+        (out / LAST).unlink(missing_ok=True)
+        return bundle
+    record.resume(out)
+    if not record.epochs:
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+    return None
+
+
+def _network(config: TrainConfig, recipe: Recipe) -> nn.Module:
+    torch.manual_seed(integer(config.seed, 0, purpose=3))
+    network = build_model(
+        config.model,
+        len(recipe.layers),
+        weights=config.weights,
+        freeze_encoder=config.freeze_encoder,
+        **config.model_options,
+    )
+    counts = parameter_counts(network)
+    log.info("%s: %d parameters, %d trained", config.model, counts.total, counts.trained)
+    return network.to(memory_format=torch.channels_last)
+
+
+def _train(
+    network: nn.Module, setup: _Setup, config: TrainConfig, out: Path, record: Record, progress: Progress
+) -> Bundle:
+    from landslip.training.loop import Job, run  # Lightning takes seconds to import
+
+    stores = setup.stores
+    job = Job(network, stores["train"], stores["validation"], setup.plan, config, setup.precision, out, record)
+    run(job, progress)
+    record.load_best(out, network)
+    threshold, scores = evaluate(network, stores, config, setup.precision, progress)
+    counts = parameter_counts(network)
+    architecture = {
+        "name": config.model,
+        "in_channels": len(setup.recipe.layers),
+        "options": config.to_dict()["model_options"],
+        "weights": config.weights,
+        "freeze_encoder": config.freeze_encoder,
+        "parameters": counts.total,
+        "trained_parameters": counts.trained,
+    }
+    training = {
+        "best_epoch": record.best_epoch,
+        "epochs": record.epochs,
+        "updates": setup.plan.first_update(record.epochs),
+        "device": setup.device.type,
+        "precision": setup.precision,
+        "settings": record.settings,
+        "data": record.data,
+    }
+    return Bundle(architecture, setup.recipe, threshold, network.state_dict(), scores, setup.licence, training)
+
+
+@contextlib.contextmanager
+def _own_randomness(device: torch.device) -> Iterator[None]:
+    """Keep torch's generators as they were for the caller, and let a GPU compute the same way every time."""
+    cudnn = torch.backends.cudnn
+    before = (cudnn.deterministic, cudnn.benchmark, torch.are_deterministic_algorithms_enabled())
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS's own condition
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            if device.type == "cuda":
+                cudnn.deterministic, cudnn.benchmark = True, False
+                # some networks of the library have up-sampling without a deterministic gradient
+                torch.use_deterministic_algorithms(True, warn_only=True)
+            yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before[:2]
+        torch.use_deterministic_algorithms(before[2], warn_only=warn_only)
+
+
+def _write_log(out: Path, started: float, setup: _Setup, *, resumed: bool) -> None:
+    content: dict[str, Any] = {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 1),
+        "resumed": resumed,
+        "device": device_name(setup.device),
+        "threads": torch.get_num_threads(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in _RECORDED},
+    }
+    write_json(out / "log.json", content)
