@@ -212,7 +212,7 @@ def ring_areas(corners: NDArray[np.int32], offsets: NDArray[np.int64]) -> NDArra
         for index in range(first, last):
             following = index + 1 if index + 1 < last else first
             # Sum over the horizontal edges alone: eastward ones count from the row up, westward ones down.
-            total -= np.int64(corners[index, 0]) * (np.int64(corners[following, 1]) - np.int64(corners[index, 1]))
+            total -= int(corners[index, 0]) * (int(corners[following, 1]) - int(corners[index, 1]))
         areas[ring] = total
     return areas
 

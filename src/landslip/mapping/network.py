@@ -1,0 +1,145 @@
+"""Runs the networks of one or several runs, with their test-time variants, on batches of windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from landslip.data.augment import (
+    ELEMENTS,
+    FLIP_LEFT_RIGHT,
+    FLIP_UP_DOWN,
+    IDENTITY,
+    ROTATE_180,
+    Directional,
+    inverse,
+    turn,
+)
+from landslip.data.augment import augment as turn_image
+from landslip.errors import ModelError
+from landslip.mapping.config import PredictConfig
+from landslip.recipe import Recipe
+from landslip.training.device import autocast, resolve_device, resolve_precision
+
+VARIANTS: dict[str, tuple[int, ...]] = {
+    "none": (IDENTITY,),
+    "flips": (IDENTITY, FLIP_LEFT_RIGHT, FLIP_UP_DOWN, ROTATE_180),
+    "d4": ELEMENTS,
+}
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network of an ensemble.
+
+    Parameters
+    ----------
+    name
+        For provenance and messages: the run's folder.
+    network
+        Logits ``(n, 1, h, w)`` from ``(n, layers, h, w)``.
+    recipe
+        The layers it eats.
+    threshold
+        Probability from which it calls a pixel landslide.
+    checksum
+        Of its weights and recipe; what tells whether an interrupted map may be resumed with it.
+    """
+
+    name: str
+    network: nn.Module
+    recipe: Recipe
+    threshold: float = 0.5
+    checksum: str = ""
+
+
+def choose_device(name: str) -> torch.device:
+    """Choose the device: ``auto`` takes CUDA, else MPS, else the CPU.
+
+    Raises
+    ------
+    ConfigError
+        The device is unknown, or not there.
+    """
+    if name == "auto" and not torch.cuda.is_available() and torch.backends.mps.is_available():
+        return torch.device("mps")
+    return resolve_device(name)
+
+
+class Forward:
+    """Probabilities of all members and variants for batches of windows.
+
+    Parameters
+    ----------
+    members
+        The ensemble. Their recipes' layers lie one after another in the input, as ``places`` says.
+    places
+        For each member, its layers' first and last (excluded) position in the input.
+    config
+        Device, precision, variants.
+
+    Raises
+    ------
+    LayerError
+        Variants are asked for, and a layer cannot be flipped or turned.
+    """
+
+    def __init__(self, members: Sequence[Member], places: Sequence[slice], config: PredictConfig) -> None:
+        self.device = choose_device(config.device)
+        self.precision = resolve_precision(config.precision, self.device)
+        self.elements = VARIANTS[config.variants]
+        turned = len(self.elements) > 1
+        self._runs = [
+            _Run(member, place, Directional.of(member.recipe.layers) if turned else Directional(), self.device)
+            for member, place in zip(members, places, strict=True)
+        ]
+
+    @property
+    def predictions(self) -> int:
+        """Number of predictions per window."""
+        return len(self._runs) * len(self.elements)
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return ``(predictions, n, tile, tile)`` probabilities of a batch ``(n, layers, tile, tile)``.
+
+        Layers are in physical units, NaN = invalid.
+
+        Raises
+        ------
+        ModelError
+            A network gave something that is not a number.
+        """
+        raw = torch.from_numpy(batch).to(self.device)
+        results = []
+        with torch.inference_mode(), autocast(self.device, self.precision):
+            for run in self._runs:
+                for element in self.elements:
+                    image, _ = turn_image(raw[:, run.place], raw[:, 0], element, run.directional)
+                    probability = torch.sigmoid(run.network(run.standardise(image)).float())
+                    results.append(turn(probability[:, 0], inverse(element)))
+        found: NDArray[np.float32] = torch.stack(results).cpu().numpy()
+        if not np.isfinite(found).all():
+            message = f"{self._runs[0].name}: the network gives values that are not numbers; its weights are damaged"
+            raise ModelError(message)
+        return found
+
+
+class _Run:
+    """A member made ready on a device."""
+
+    def __init__(self, member: Member, place: slice, directional: Directional, device: torch.device) -> None:
+        self.name, self.place, self.directional = member.name, place, directional
+        self.network = member.network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]  # torch's stub lacks memory_format
+        self._mean = torch.tensor(member.recipe.mean, dtype=torch.float32, device=device)[:, None, None]
+        self._std = torch.tensor(member.recipe.std, dtype=torch.float32, device=device)[:, None, None]
+
+    def standardise(self, image: Tensor) -> Tensor:
+        """As in training: minus mean, over standard deviation, 0 where invalid."""
+        scaled = (image - self._mean).div_(self._std)
+        torch.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0, out=scaled)
+        return scaled.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,112 @@
+"""Finished bands of a long prediction, kept on disk until the raster is assembled; what ``--resume`` finds.
+
+A band counts as done when its part is there. What it leaves for the next band (the sums on the rows that both
+touch) is written before it, so that nothing has to be computed twice.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslip.errors import FormatError, OutputError
+from landslip.files import PARTIAL, atomic_path, read_json, write_json
+from landslip.mapping.blending import Band
+
+PLAN = "plan.json"
+
+
+class Parts:
+    """The ``.partial`` folder of one output.
+
+    Parameters
+    ----------
+    out
+        The output folder.
+    plan
+        All that decides about the result, as JSON types. A folder begun with another plan is not continued.
+    resume
+        Whether to continue what is there; else it is removed.
+
+    Raises
+    ------
+    OutputError
+        The parts found were made with other settings; the message names the first that differs.
+    """
+
+    def __init__(self, out: Path, plan: dict[str, Any], *, resume: bool) -> None:
+        self.folder = out / PARTIAL
+        if not resume:
+            self.remove()
+        elif (self.folder / PLAN).is_file():
+            self._compare(read_json(self.folder / PLAN, what="interrupted map"), plan)
+        if not (self.folder / PLAN).is_file():
+            self.remove()
+            write_json(self.folder / PLAN, plan)
+
+    def _compare(self, before: dict[str, Any], now: dict[str, Any]) -> None:
+        now = json.loads(json.dumps(now))
+        for key in now:
+            if before.get(key) != now[key]:
+                message = (
+                    f"{self.folder.parent}: was begun with another {key} ({_short(before.get(key))}, "
+                    f"now {_short(now[key])}); use the same, or run without --resume to begin anew"
+                )
+                raise OutputError(message)
+
+    def done(self, bands: tuple[Band, ...]) -> int:
+        """Return how many bands, from the top, are finished."""
+        for band in bands:
+            if not self._part(band).is_file():
+                return band.number
+        return len(bands)
+
+    def write(self, band: Band, part: NDArray[np.float32], carry: NDArray[np.int64]) -> None:
+        """Keep a finished band ``(fields, rows, cols)`` and what it leaves to the next."""
+        for path, array in ((self._carry(band.number), carry), (self._part(band), part)):
+            with atomic_path(path) as temporary, temporary.open("wb") as handle:
+                np.save(handle, array, allow_pickle=False)
+        self._carry(band.number - 1).unlink(missing_ok=True)
+
+    def read(self, band: Band) -> NDArray[np.float32]:
+        """Return a finished band."""
+        part: NDArray[np.float32] = _load(self._part(band))
+        return part
+
+    def carry(self, band: Band, fields: int, cols: int) -> NDArray[np.int64]:
+        """Return what the bands above left on the first rows of ``band``, ``(fields, rows, cols)``."""
+        if band.number == 0:
+            return np.zeros((fields, 0, cols), np.int64)
+        carried: NDArray[np.int64] = _load(self._carry(band.number - 1))
+        return carried
+
+    def remove(self) -> None:
+        """Remove all parts."""
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+
+    def _part(self, band: Band) -> Path:
+        return self.folder / f"band-{band.number:05d}.npy"
+
+    def _carry(self, number: int) -> Path:
+        return self.folder / f"carry-{number:05d}.npy"
+
+
+def _load(path: Path) -> NDArray[Any]:
+    try:
+        with path.open("rb") as handle:
+            array: NDArray[Any] = np.load(handle, allow_pickle=False)
+    except (ValueError, EOFError, FileNotFoundError) as error:
+        message = f"{path}: part of an interrupted map is damaged or gone; run again without --resume"
+        raise FormatError(message) from error
+    return array
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."

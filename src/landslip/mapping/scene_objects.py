@@ -1,0 +1,149 @@
+"""Objects of a whole scene, segmented as a recipe says, and the means of layers over them, by window."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslip.errors import LayerError
+from landslip.layers.build import segmentation_image
+from landslip.layers.catalogue import compute, describe
+from landslip.progress import SILENT, Progress
+from landslip.rasters import BLOCK, RasterSpec, cog_writer, open_raster, read_window, write_block
+from landslip.recipe import ObjectRecipe
+from landslip.windows import Window, split_windows
+
+if TYPE_CHECKING:
+    from landslip.mapping.source import SceneSource
+
+
+@dataclass(frozen=True)
+class SceneObjects:
+    """A label raster on the scene's grid and layer means by label.
+
+    Parameters
+    ----------
+    path
+        Label raster: 0 = invalid, 1..n.
+    count
+        Number of objects n.
+    means
+        Layer -> ``(n + 1,)`` float32; entry 0 and objects without a valid pixel are NaN.
+    """
+
+    path: Path
+    count: int
+    means: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    def labels(self, window: Window) -> NDArray[np.int32]:
+        """Return ``(rows, cols)`` int32 labels of a window."""
+        with open_raster(self.path, what="objects") as dataset:
+            labels: NDArray[np.int32] = read_window(dataset, window, [1])[0].astype(np.int32, copy=False)
+        return labels
+
+
+class ObjectMeans:
+    """Sums values over objects window by window.
+
+    Parameters
+    ----------
+    count
+        Number of objects.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._total = np.zeros(count + 1, np.float64)
+        self._number = np.zeros(count + 1, np.int64)
+
+    def add(self, labels: NDArray[np.int32], values: NDArray[np.float32]) -> None:
+        """Add the finite ``values`` of a window to the objects that they lie in."""
+        finite = np.isfinite(values)
+        where = labels[finite]
+        self._total += np.bincount(where, values[finite].astype(np.float64), minlength=self._total.size)
+        self._number += np.bincount(where, minlength=self._total.size)
+
+    def means(self) -> NDArray[np.float32]:
+        """``(count + 1,)`` means; NaN for entry 0 and for objects without a value."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = (self._total / self._number).astype(np.float32)
+        means[0] = np.nan
+        return means
+
+
+def object_windows(shape: tuple[int, int]) -> list[Window]:
+    """Windows for passes over a whole raster: one row of internal tiles high, a few wide."""
+    return list(split_windows(shape, (BLOCK, 4 * BLOCK)))
+
+
+def segment_scene(source: SceneSource, work: Path, *, progress: Progress = SILENT) -> SceneObjects:
+    """Segment a scene as the recipe of ``source`` says, and average the layers that it averages.
+
+    Parameters
+    ----------
+    source
+        Scene, recipe and scale.
+    work
+        Folder in which the label raster is left; it is taken from there when it is there already.
+    progress
+        Shows the passes.
+
+    Raises
+    ------
+    LayerError
+        The recipe has no object settings, or a band is absent.
+    ResourceError
+        The scene cannot be segmented in the memory allowed.
+    """
+    recipe = source.recipe.objects
+    if recipe is None:
+        message = "the recipe has no objects; object layers cannot be built"
+        raise LayerError(message)
+    key = hashlib.sha256(json.dumps([recipe.to_dict(), source.scale]).encode()).hexdigest()[:12]
+    labels = work / f"objects-{key}.tif"
+    if not labels.is_file():
+        _segment(source, recipe, labels)
+    averaged = [describe(name).of for name in source.recipe.layers if describe(name).of]
+    return measure_objects(labels, source, averaged, progress=progress)
+
+
+def measure_objects(
+    labels: Path, source: SceneSource, averaged: Sequence[str], *, progress: Progress = SILENT
+) -> SceneObjects:
+    """Count the objects of a label raster and average layers over them, in two passes by window."""
+    objects = SceneObjects(labels, 0)
+    windows = object_windows(source.scene.grid.shape)
+    count = max(int(objects.labels(window).max(initial=0)) for window in windows)
+    sums = {name: ObjectMeans(count) for name in averaged}
+    with progress.task("average objects", len(windows)) as task:
+        for window in windows:
+            inside = objects.labels(window)
+            bands = source.read_bands(window)
+            for name, total in sums.items():
+                total.add(inside, compute(name, bands))
+            task.advance()
+    return SceneObjects(labels, count, {name: total.means() for name, total in sums.items()})
+
+
+def _segment(source: SceneSource, recipe: ObjectRecipe, labels: Path) -> None:
+    from landslip import objects
+
+    window = source.scene.grid.window
+    image = segmentation_image(source.read_bands(window), recipe)
+    found = objects.segment(
+        image,
+        recipe.scale,
+        color=recipe.color,
+        compactness=recipe.compactness,
+        band_weights=recipe.band_weights,
+        valid=np.isfinite(image).all(axis=0),
+    )
+    spec = RasterSpec(source.scene.grid, "int32", ("object",), nodata=0, average=False)
+    with cog_writer(labels, spec) as dataset:
+        write_block(dataset, found[None], window)
