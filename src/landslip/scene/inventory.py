@@ -24,6 +24,7 @@ from landslip.scene.inventory_burn import Shapes, without_centre
 from landslip.scene.inventory_hygiene import HygieneReport
 from landslip.scene.inventory_place import elsewhere, near
 from landslip.scene.inventory_read import read_polygons
+from landslip.scene.inventory_store import write_inventory
 from landslip.windows import Window
 
 UNKNOWN = 255
@@ -69,6 +70,10 @@ class Inventory:
             message = "inventory of the scene: its columns or its CRS are not those of the scene; make the scene again"
             raise InputError(message)
         return cls(grid, frame, HygieneReport(read=len(frame), kept=len(frame)))
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the landslides as a GeoPackage, to be read by :func:`landslip.scene.inventory_store.open_inventory`."""
+        write_inventory(self, path)
 
     def __len__(self) -> int:
         """Return the number of landslides."""
