@@ -22,6 +22,8 @@ class SimulateConfig(Config):
         Share of the scene that landslides cover.
     truncation
         Largest landslide as a share of the scene's area.
+    old_scars
+        Share of the scene under older landslides, partly overgrown, bare in both images and in no inventory.
     relief_m
         About the height of the mountains over the plains.
     plain
@@ -46,6 +48,7 @@ class SimulateConfig(Config):
     seed: int = Field(default=0, ge=0)
     prevalence: float = Field(default=0.02, ge=0.01, le=0.03)
     truncation: float = Field(default=0.002, gt=0, le=0.01)
+    old_scars: float = Field(default=0.006, ge=0.0005, le=0.03)
     relief_m: float = Field(default=420.0, ge=100, le=2000)
     plain: float = Field(default=0.2, ge=0, le=0.6)
     cloud: float = Field(default=0.02, ge=0, le=0.3)

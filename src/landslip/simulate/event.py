@@ -24,7 +24,7 @@ from landslip.simulate import imaging, inventory
 from landslip.simulate.config import SimulateConfig
 from landslip.simulate.fields import Field2D, fractal, stream
 from landslip.simulate.landcover import make_landcover
-from landslip.simulate.landslides import Landslide, make_landslides, rasterise
+from landslip.simulate.landslides import Landslide, Wave, make_landslides, rasterise
 from landslip.simulate.relief import PIXEL_M, make_relief
 from landslip.simulate.spectra import BANDS, Cover
 from landslip.simulate.sun import Sun, sun_at
@@ -36,7 +36,7 @@ DEM_DEGREES = 1 / 3600
 
 _DEM_MARGIN_M = 300.0
 _DEM_CRS = "EPSG:4326"
-_STEPS = 14
+_STEPS = 16
 
 
 @dataclass(frozen=True)
@@ -120,16 +120,15 @@ def simulate_event(
         write_layer(dem, place.dem, "elevation", _elevation_model(config, place, relief.z))
         cover = make_landcover(config, relief)
         task.advance(note="land cover")
-        slides = make_landslides(config, relief, place.window, task)
-        rasters = rasterise(slides, relief.z)
-        soil = imaging.soil_field(config, place.working.shape)
-        ground = imaging.Ground(relief, cover, slides, rasters, soil)
+        ages = make_landslides(config, relief, place.window, _waves(config), task)
+        new, old = (imaging.Scars(slides, rasterise(slides, relief.z)) for slides in ages)
+        ground = imaging.Ground(relief, cover, old, new, imaging.soil_field(config, place.working.shape))
         bands = {name: _write_bands(config, ground, place, folder, name, task) for name in ("post", "pre")}
         truth = _write_truth(config, ground, place, folder / "truth")
         task.advance(note="truth")
-        drawn, extent, number = _write_inventory(config, slides, place, folder)
+        drawn, extent, number = _write_inventory(config, new.slides, place, folder)
         task.advance(note="inventory")
-        label = rasters.share[place.window.slices] >= 0.5
+        label = new.rasters.share[place.window.slices] >= 0.5
         event = SimulatedEvent(
             folder=folder,
             post=bands["post"],
@@ -139,7 +138,7 @@ def simulate_event(
             mapped_extent=extent,
             truth=folder / "truth",
             prevalence=float(label.mean()),
-            landslides=len(slides),
+            landslides=len(new.slides),
         )
         files = [*event.post, *event.pre, dem, drawn, extent, *truth]
         write_json(folder / "event.json", _description(config, place, event, number, relative(files, folder)))
@@ -173,6 +172,11 @@ def _place(config: SimulateConfig) -> _Place:
     edge = config.size_px + 2 * pad
     origin = Affine(PIXEL_M, 0, west - pad * PIXEL_M, 0, -PIXEL_M, north + pad * PIXEL_M)
     return _Place(Grid((edge, edge), origin, crs), Window(pad, pad, config.size_px, config.size_px), dem)
+
+
+def _waves(config: SimulateConfig) -> tuple[Wave, Wave]:
+    """Return the event's landslides, and older ones that no inventory has."""
+    return Wave("landslides", config.prevalence, (0.7, 3.2)), Wave("old landslides", config.old_scars, (2.5, 2.2))
 
 
 def _elevation_model(config: SimulateConfig, place: _Place, z: Field2D) -> NDArray[np.float32]:
@@ -226,7 +230,7 @@ def _beyond_swath(config: SimulateConfig) -> NDArray[np.bool_]:
 
 def _write_truth(config: SimulateConfig, ground: imaging.Ground, place: _Place, folder: Path) -> list[Path]:
     here, scene = place.window.slices, place.scene
-    share, number = ground.rasters.share[here], ground.rasters.number[here]
+    share, number = ground.new.rasters.share[here], ground.new.rasters.number[here]
     label = share >= 0.5
     after = np.where(label, np.uint8(Cover.LANDSLIDE), ground.cover.post[here])
     layers: dict[str, NDArray[np.generic]] = {
@@ -245,7 +249,7 @@ def _write_truth(config: SimulateConfig, ground: imaging.Ground, place: _Place, 
 
 
 def _truth_frame(ground: imaging.Ground, place: _Place) -> gpd.GeoDataFrame:
-    slides, to = ground.slides, place.working.transform
+    slides, to = ground.new.slides, place.working.transform
     z = ground.relief.z - ground.relief.z.min() + 30
     table: dict[str, Any] = {"id": np.arange(1, len(slides) + 1), "area_m2": [s.area_m2 for s in slides]}
     for end in ("crown", "toe"):

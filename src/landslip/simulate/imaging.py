@@ -29,21 +29,31 @@ _CLOUD_HEIGHT_M = 1300.0
 
 
 @dataclass(frozen=True)
+class Scars:
+    """Landslides of one age, with their rasters."""
+
+    slides: list[Landslide]
+    rasters: LandslideRasters
+
+
+@dataclass(frozen=True)
 class Ground:
-    """What both dates share: terrain, cover, landslides and the fields of texture.
+    """What both dates share, and the event.
 
     Parameters
     ----------
-    relief, cover, slides, rasters
-        The event on the working grid.
+    relief, cover
+        Terrain and land cover on the working grid.
+    old, new
+        Landslides from before both images, partly overgrown, and those of the event.
     soil
         Kind of soil, a number on the scale of :data:`~landslip.simulate.spectra.SOILS`.
     """
 
     relief: Relief
     cover: LandCover
-    slides: list[Landslide]
-    rasters: LandslideRasters
+    old: Scars
+    new: Scars
     soil: Field2D
 
 
@@ -85,8 +95,9 @@ def _surface(config: SimulateConfig, ground: Ground, name: str, *, after: bool) 
     texture = _texture(config, ground, cover)
     nir_own = fractal(shape, stream(config.seed, "near infrared"), beta=1.6, longest_px=30)
     leaves = _turned(config, ground, cover) if after else None
-    water_like = cover == Cover.WATER
-    share, bare, brightness, kind = _scars(config, ground) if after else (None, None, None, None)
+    scars = [_exposed(config, ground, ground.old, "old")]
+    if after:
+        scars.append(_exposed(config, ground, ground.new, "new"))
     classes, soil_share = table(), column("soil")
     surface = []
     for band in range(len(BANDS)):
@@ -98,11 +109,12 @@ def _surface(config: SimulateConfig, ground: Ground, name: str, *, after: bool) 
             value *= 1 + leaves * (SENESCENCE[band] - 1)
         road = MATERIALS[Cover.ROAD].reflectance[band] * (0.6 + 0.4 * soil)
         value += ground.cover.road * (road - value)
-        if share is not None and bare is not None and brightness is not None and kind is not None:
-            scar = MATERIALS[Cover.LANDSLIDE].reflectance[band] * _soil(kind, band) * brightness
-            green = MATERIALS[Cover.SCRUB].reflectance[band] * np.exp(texture)
-            fresh = bare * scar + (1 - bare) * green
-            value += np.where(water_like, 0, share) * (fresh - value)
+        for part, kind_of in ((ground.cover.gravel, Cover.GRAVEL), (ground.cover.water, Cover.WATER)):
+            value += np.where(cover == kind_of, 0, part) * (MATERIALS[kind_of].reflectance[band] - value)
+        for share, bare, brightness, kind in scars:
+            soil_there = MATERIALS[Cover.LANDSLIDE].reflectance[band] * _soil(kind, band) * brightness
+            plants = MATERIALS[Cover.SCRUB].reflectance[band] * np.exp(texture)
+            value += share * (bare * soil_there + (1 - bare) * plants - value)
         surface.append(value.astype(np.float32))
     return surface
 
@@ -129,22 +141,23 @@ def _turned(config: SimulateConfig, ground: Ground, cover: NDArray[np.uint8]) ->
     return result
 
 
-def _scars(config: SimulateConfig, ground: Ground) -> tuple[Field2D, Field2D, Field2D, Field2D]:
-    """Share of cells under fresh landslides, share of it that is bare, brightness, kind of soil."""
-    rasters = ground.rasters
+def _exposed(config: SimulateConfig, ground: Ground, scars: Scars, name: str) -> tuple[Field2D, ...]:
+    """Share of cells under landslides, bare part of that share, brightness, kind of soil."""
+    rasters = scars.rasters
     shape = (rasters.share.shape[0], rasters.share.shape[1])
-    rng = stream(config.seed, "scars after")
+    rng = stream(config.seed, f"{name} scars")
     grain = fractal(shape, rng, beta=1.8, longest_px=10)
     patch = fractal(shape, rng, beta=2.2, longest_px=24)
-    regrowth = np.array([0.0, *(s.regrowth for s in ground.slides)], np.float32)[rasters.number]
-    bright = np.array([1.0, *(s.brightness for s in ground.slides)], np.float32)[rasters.number]
-    soil = np.array([0.0, *(s.soil for s in ground.slides)], np.float32)[rasters.number]
+    regrowth, bright, soil = (
+        np.array([0.0, *(getattr(s, key) for s in scars.slides)], np.float32)[rasters.number]
+        for key in ("regrowth", "brightness", "soil")
+    )
     # trees carried along and plants between: more of them towards the toe
-    plants = regrowth + 0.18 * (rasters.depth - 0.4)
-    bare = 1 - smoothstep((plants + 0.2 * patch).astype(np.float32), 0.05, 0.75)
+    plants = regrowth + 0.15 * (rasters.depth - 0.4)
+    bare = 1 - smoothstep((plants + 0.16 * patch).astype(np.float32), 0.15, 0.9)
     material = MATERIALS[Cover.LANDSLIDE]
-    brightness = bright * np.exp(material.fine * grain + material.coarse * patch - 0.3 * (rasters.depth - 0.3))
-    kind = np.clip(ground.soil + soil + 0.5 * rasters.depth, 0, len(SOILS) - 1)
+    brightness = bright * np.exp(material.fine * grain + material.coarse * patch - 0.25 * (rasters.depth - 0.3))
+    kind = np.clip(ground.soil + soil + 0.4 * rasters.depth, 0, len(SOILS) - 1)
     return rasters.share, bare.astype(np.float32), brightness.astype(np.float32), kind.astype(np.float32)
 
 
@@ -154,14 +167,16 @@ def _soil(kind: Field2D, band: int) -> Field2D:
 
 
 def _cloud(config: SimulateConfig, name: str, shape: tuple[int, ...], share: float) -> Field2D:
-    """Opacity of thin cloud, 0 to about 0.7."""
+    """Opacity of thin cloud, 0 to about 0.6."""
     grid = (shape[0], shape[1])
     if share <= 0:
         return np.zeros(grid, np.float32)
     rng = stream(config.seed, f"{name} cloud")
-    field = fractal(grid, rng, beta=3.2, longest_px=160, shortest_px=3)
+    field = fractal(grid, rng, beta=3.4, longest_px=140, shortest_px=6)
     edge = float(np.quantile(field[::3, ::3], 1 - share))
-    opacity: Field2D = (0.7 * (1 - np.exp(-np.clip(field - edge, 0, None) * 1.6))).astype(np.float32)
+    thick = np.clip(field - edge, 0, None)
+    densest = 0.15 + 0.5 * smoothstep(fractal(grid, rng, beta=4.0, longest_px=300, shortest_px=60), -1.5, 2.0)
+    opacity: Field2D = (densest * (1 - np.exp(-1.5 * thick - 2.0 * thick * thick))).astype(np.float32)
     return opacity
 
 

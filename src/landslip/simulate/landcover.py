@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_opening, distance_transform_edt, gaussian_filter
+from scipy.ndimage import binary_opening, gaussian_filter
 
 from landslip.simulate.config import SimulateConfig
-from landslip.simulate.fields import Field2D, fractal, hashed, sample, share_mask, stream
+from landslip.simulate.fields import Field2D, fractal, hashed, share_mask, stream
 from landslip.simulate.mosaic import parcels, stands
 from landslip.simulate.relief import PIXEL_M, Relief
+from landslip.simulate.rivers import make_rivers
 from landslip.simulate.spectra import Cover
 
 Mask = NDArray[np.bool_]
-_RIVER_M2 = 2.0e6
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,16 @@ class LandCover:
         Class of each cell before and after the event (uint8, see :class:`~landslip.simulate.spectra.Cover`).
     parcel
         Number of the stand or field that a cell belongs to.
-    road
-        Share of a cell that a road covers.
+    road, water, gravel
+        Shares of a cell under a road, water, and bare gravel; they lie over the class.
     """
 
     pre: NDArray[np.uint8]
     post: NDArray[np.uint8]
     parcel: NDArray[np.int64]
     road: Field2D
+    water: Field2D
+    gravel: Field2D
 
 
 def make_landcover(config: SimulateConfig, relief: Relief) -> LandCover:
@@ -59,7 +61,8 @@ def make_landcover(config: SimulateConfig, relief: Relief) -> LandCover:
     pre[inner] = _crops(field, seed, 0)[inner]
     post[inner] = _crops(field, seed, 1)[inner]
 
-    water, gravel, river_px = _river(config, relief)
+    rivers = make_rivers(config, relief)
+    water = rivers.water >= 0.5
     for date in (pre, post):
         date[_settled(config, farmed, block, block_edge)] = Cover.BUILT
     _cut(config, relief, stand, farmed, pre, post)
@@ -68,11 +71,10 @@ def make_landcover(config: SimulateConfig, relief: Relief) -> LandCover:
     for date in (pre, post):
         date[scars] = Cover.BARE_ROCK
         date[dug] = Cover.QUARRY
-        date[gravel] = Cover.GRAVEL
+        date[rivers.gravel >= 0.5] = Cover.GRAVEL
         date[water] = Cover.WATER
-    road = _roads(config, relief, farmed, block_edge, river_px)
-    road[water] = 0
-    return LandCover(pre, post, parcel, road)
+    road = _roads(config, relief, farmed, block_edge, rivers.road_m) * (1 - rivers.water)
+    return LandCover(pre, post, parcel, road, rivers.water, rivers.gravel)
 
 
 def _wild(config: SimulateConfig, relief: Relief, stand: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -107,26 +109,6 @@ def _crops(field: NDArray[np.int64], seed: int, date: int) -> NDArray[np.uint8]:
     kinds = np.array([Cover.CROP, Cover.GRASS, Cover.STUBBLE, Cover.BARE_FIELD], np.uint8)
     crops: NDArray[np.uint8] = kinds[np.searchsorted(bounds, kind)]
     return crops
-
-
-def _river(config: SimulateConfig, relief: Relief) -> tuple[Mask, Mask, Field2D]:
-    """Water, gravel bars, and the distance to the river in pixels."""
-    shape = (relief.z.shape[0], relief.z.shape[1])
-    channel = relief.drainage_m2 > _RIVER_M2
-    if not channel.any():
-        return np.zeros(shape, bool), np.zeros(shape, bool), np.full(shape, 1e4, np.float32)
-    distance, (near_r, near_c) = distance_transform_edt(~channel, return_indices=True)
-    size = np.sqrt(relief.drainage_m2[near_r, near_c] / 1e6)
-    rng = stream(config.seed, "river")
-    rows, cols = np.indices(shape, dtype=np.float32)
-    swing = 0.6 + 2.0 * relief.plain
-    rows += swing * fractal(shape, rng, beta=3.0, longest_px=45, shortest_px=10)
-    cols += swing * fractal(shape, rng, beta=3.0, longest_px=45, shortest_px=10)
-    away = sample(distance.astype(np.float32), rows, cols)
-    braid = fractal(shape, rng, beta=2.4, longest_px=60, shortest_px=3)
-    water = away < 0.05 + 0.17 * size * (1 + 0.25 * braid)
-    gravel = (away < 0.3 + 0.42 * size * (1 + 0.7 * braid)) & (braid > -0.9) & ~water
-    return water, gravel, away
 
 
 def _settled(config: SimulateConfig, farmed: Mask, block: NDArray[np.int64], block_edge: Field2D) -> Mask:
@@ -196,15 +178,14 @@ def _scars(config: SimulateConfig, relief: Relief) -> Mask:
     rough = fractal(shape, rng, beta=2.2, longest_px=40, shortest_px=2)
     where = fractal(shape, rng, beta=3.0, longest_px=300, shortest_px=30)
     likely = rough + 0.5 * where + 0.05 * (np.minimum(relief.slope_deg, 45) - 30)
-    return share_mask(likely.astype(np.float32), 0.006)
+    return share_mask(likely.astype(np.float32), 0.002)
 
 
-def _roads(config: SimulateConfig, relief: Relief, farmed: Mask, block_edge: Field2D, river_px: Field2D) -> Field2D:
+def _roads(config: SimulateConfig, relief: Relief, farmed: Mask, block_edge: Field2D, valley: Field2D) -> Field2D:
     """Share of each cell under a road: along rivers, between blocks, and tracks along the contours."""
     shape = (relief.z.shape[0], relief.z.shape[1])
     rng = stream(config.seed, "roads")
     wander = fractal(shape, rng, beta=4.0, longest_px=150, shortest_px=20)
-    valley = np.abs(gaussian_filter(river_px, 1.5) - 9 - 4 * wander) * PIXEL_M
     lanes = np.where(farmed, block_edge * PIXEL_M, 1e4)
     smooth = gaussian_filter(relief.above_m, 4) + 6 * wander
     south, east = np.gradient(smooth, PIXEL_M)

@@ -5,7 +5,7 @@ Areas are given; a shape follows the fall of the slope from its crown and is sca
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,40 +79,70 @@ class LandslideRasters:
     depth: Field2D
 
 
-def make_landslides(config: SimulateConfig, relief: Relief, scene: Window, task: Task) -> list[Landslide]:
-    """Draw the event's landslides, all inside ``scene`` (a window of the working grid), largest first."""
-    rng = stream(config.seed, "landslides")
-    scene_m2 = scene.rows * scene.cols * PIXEL_M**2
-    wanted = areas.draw_total(rng, config.prevalence * scene_m2, config.truncation * scene_m2)
+@dataclass(frozen=True)
+class Wave:
+    """One generation of landslides.
+
+    Parameters
+    ----------
+    name
+        Names its stream of random numbers.
+    share
+        Share of the window that it covers.
+    regrowth
+        The two parameters of the beta law of regrowth.
+    """
+
+    name: str
+    share: float
+    regrowth: tuple[float, float]
+
+
+def make_landslides(
+    config: SimulateConfig, relief: Relief, window: Window, waves: Sequence[Wave], task: Task
+) -> list[list[Landslide]]:
+    """Draw generations of landslides inside ``window`` of the working grid, none on another, largest first."""
     smooth = gaussian_filter(relief.z, 1.2)
-    places = _starts(config, relief, scene, 40 * wanted.size + 4000, rng)
     taken = np.zeros((2 * relief.z.shape[0], 2 * relief.z.shape[1]), np.uint8)
-    candidates = iter(places)
+    return [_make_wave(config, relief, smooth, window, wave, taken, task) for wave in waves]
+
+
+def _make_wave(
+    config: SimulateConfig,
+    relief: Relief,
+    z: Field2D,
+    window: Window,
+    wave: Wave,
+    taken: NDArray[np.uint8],
+    task: Task,
+) -> list[Landslide]:
+    rng = stream(config.seed, wave.name)
+    scene_m2 = window.rows * window.cols * PIXEL_M**2
+    wanted = areas.draw_total(rng, wave.share * scene_m2, config.truncation * scene_m2)
+    candidates = iter(_starts(config, relief, window, wave.name, 40 * wanted.size + 4000))
     found: list[Landslide] = []
-    for index, area in enumerate(-np.sort(-wanted)):
-        made = _place(area, smooth, scene, taken, candidates, rng)
+    for area in -np.sort(-wanted):
+        made = _place(area, z, window, taken, candidates, rng)
         if made is not None:
-            found.append(made)
-        if index % 64 == 0:
-            task.advance(0, note=f"landslide {index + 1} of {wanted.size}")
-    task.advance(note=f"{len(found)} landslides")
+            polygon, crown, toe = made
+            traits = rng.normal(0, 0.5), np.exp(rng.normal(0, 0.2)), rng.beta(*wave.regrowth)
+            found.append(Landslide(polygon, float(area), crown, toe, *(float(t) for t in traits)))
+    task.advance(note=f"{len(found)} {wave.name}")
     return found
 
 
-def _starts(
-    config: SimulateConfig, relief: Relief, scene: Window, count: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _starts(config: SimulateConfig, relief: Relief, scene: Window, name: str, count: int) -> NDArray[np.int64]:
     """Draw crowns: steep, off the valley floor, clustered where the shaking or the rain was strongest."""
     shape = (relief.z.shape[0], relief.z.shape[1])
     steep = gaussian_filter(relief.slope_deg, 1.5)
-    cluster = fractal(shape, stream(config.seed, "cluster"), beta=3.4, longest_px=400, shortest_px=10)
-    weight = np.exp(0.8 * np.clip(cluster, -2.5, 2.5)) / (1 + np.exp(-(steep - 29) / 3.0))
+    cluster = fractal(shape, stream(config.seed, f"{name} cluster"), beta=3.4, longest_px=400, shortest_px=10)
+    weight = np.exp(1.1 * np.clip(cluster, -2.5, 2.5)) / (1 + np.exp(-(steep - 29) / 3.0))
     weight *= (steep > 15) & (relief.above_m > 10)
     inside = np.zeros(shape, bool)
     inside[scene.slices] = True
     weight *= inside
     total = np.cumsum(weight.ravel(), dtype=np.float64)
-    chosen = np.searchsorted(total, rng.random(count) * total[-1])
+    chosen = np.searchsorted(total, stream(config.seed, f"{name} starts").random(count) * total[-1])
     return np.stack(np.divmod(chosen, shape[1]), axis=1)
 
 
@@ -123,8 +153,8 @@ def _place(
     taken: NDArray[np.uint8],
     candidates: Iterator[NDArray[np.int64]],
     rng: np.random.Generator,
-) -> Landslide | None:
-    """Try crowns until a shape of ``area_m2`` fits."""
+) -> tuple[Polygon, tuple[float, float], tuple[float, float]] | None:
+    """Try crowns until a shape of ``area_m2`` fits: its outline, crown and toe."""
     for _, (row, col) in zip(range(_TRIES), candidates, strict=False):
         crown = (row + rng.uniform(0.1, 0.9), col + rng.uniform(0.1, 0.9))
         made = _shape(area_m2, z, crown, rng)
@@ -135,15 +165,7 @@ def _place(
         if west < scene.col or north < scene.row or east > scene.col + scene.cols or south > scene.row + scene.rows:
             continue
         if _occupy(polygon, taken):
-            return Landslide(
-                polygon,
-                area_m2,
-                crown,
-                toe,
-                soil=float(rng.normal(0, 0.5)),
-                brightness=float(np.exp(rng.normal(0, 0.2))),
-                regrowth=float(rng.beta(0.7, 2.6)),
-            )
+            return polygon, crown, toe
     return None
 
 

@@ -19,11 +19,11 @@ from landslip.simulate.flow import accumulate, incise, nearest_channel, route
 PIXEL_M = 10.0
 """Cell size of all fields."""
 
-_LEVELS = ((80, 70), (40, 22), (20, 10))
+_LEVELS = ((80, 70), (40, 30), (20, 16))
 """Cell size in metres and number of steps, from coarse to fine."""
 
 _AREA_EXPONENT = 0.45
-_ERODIBILITY = 0.3
+_ERODIBILITY = 0.26
 _CHANNEL_M2 = 40_000.0
 
 
@@ -100,7 +100,7 @@ def _evolve(config: SimulateConfig, shape: tuple[int, int], task: Task) -> tuple
             size = _at(shape, cell)
             low = enlarge(low, size, 2)
             z = _warped(enlarge(z, size, 2), rng).astype(np.float64)
-            z += 0.02 * cell * fractal(size, rng, beta=2.5, longest_px=16)
+            z += 0.015 * cell * fractal(size, rng, beta=3.0, longest_px=16, shortest_px=4)
         z = _carve(config, z, low, float(cell), steps, rng)
         if cell == _LEVELS[0][0]:
             low = _lowland(config, z, float(cell), rng)
@@ -129,7 +129,7 @@ def _carve(
     hardness = (_ERODIBILITY * np.exp(rock)).astype(np.float64)
     stands = np.tan(np.radians(33 + 4.0 * fractal(size, rng, beta=3.0, longest_px=2000 / cell))).astype(np.float64)
     outlets = _edge(z)
-    jitter = 0.02 * cell if cell > _LEVELS[-1][0] else 0.05
+    jitter = 0.02 * cell if cell == _LEVELS[0][0] else 0.0
     for _ in range(steps):
         z += np.where(outlets, 0, uplift)
         # small bumps decide each time anew where water turns, or the grid's eight directions would show
@@ -138,7 +138,7 @@ def _carve(
         z = np.maximum(z, filled - bumps)
         area = accumulate(receiver, order, cell**2).reshape(size)
         incise(z, receiver, order, hardness * area**_AREA_EXPONENT, stands, cell)
-        z += 0.15 * laplace(z, mode="nearest")
+        z += 0.2 * laplace(z, mode="nearest")
     return z
 
 

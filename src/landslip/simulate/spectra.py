@@ -73,7 +73,7 @@ MATERIALS: dict[Cover, Material] = {
     Cover.QUARRY: Material((0.115, 0.138, 0.158, 0.210), 0.12, 0.16, 0.12, 0.4),
     Cover.CLEAR_CUT: Material((0.050, 0.070, 0.084, 0.215), 0.12, 0.22, 0.24, 0.5),
     Cover.BARE_ROCK: Material((0.078, 0.096, 0.112, 0.180), 0.14, 0.20, 0.14, 0.6),
-    Cover.LANDSLIDE: Material((0.070, 0.094, 0.126, 0.205), 0.10, 0.14, 0.22, 1.0),
+    Cover.LANDSLIDE: Material((0.074, 0.101, 0.141, 0.212), 0.10, 0.14, 0.22, 1.0),
 }
 """All classes."""
 
@@ -82,7 +82,7 @@ SOILS: NDArray[np.float32] = np.array(
         [1.00, 1.00, 1.00, 1.00],  # ochre
         [1.22, 1.18, 1.12, 1.02],  # pale pumice and tuff
         [1.18, 1.06, 0.90, 0.86],  # grey sandstone and shale
-        [0.74, 0.80, 1.02, 0.98],  # red weathered granite
+        [0.84, 0.88, 1.02, 0.98],  # red weathered granite
         [0.62, 0.62, 0.64, 0.72],  # dark volcanic humus
     ],
     dtype=np.float32,
