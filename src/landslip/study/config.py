@@ -1,0 +1,147 @@
+"""Settings of a study: data, split, objects, training, and which rows are compared."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from landslip.config import Config
+from landslip.layers.fit import ObjectOptions
+from landslip.splits import SplitConfig
+
+Role = Literal["baseline", "model", "attention", "data", "control", "forest", "other"]
+"""What a row stands for in the paper's question."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+class DataConfig(Config):
+    """Where the pixels come from: exactly one of ``scene``, ``scenes``, ``patches``, ``tiles``.
+
+    Paths count from the folder in which the command is run.
+    """
+
+    scene: Path | None = None
+    """A scene folder with an inventory."""
+    scenes: tuple[Path, ...] = ()
+    """Several scene folders; their numbers (0, 1, …) are their regions."""
+    patches: Path | None = None
+    """A patch data set: Landslide4Sense folder, ``.npz``, or chips."""
+    tiles: Path | None = None
+    """A tile set that is split already, such as the ``tiles.npz`` of another study."""
+    regions: tuple[int, ...] = ()
+    """Regions of the patch set that take part; default all."""
+    limit: int | None = Field(None, ge=8)
+    """Take part of a patch set only: this many patches, drawn by the split's seed. For trials."""
+    stride: int | None = Field(None, ge=16)
+    """Step between training tiles of a scene; default the tile size (no overlap). Others never overlap."""
+    test_polygon: Path | None = None
+    """Polygons that are the test region of a scene, in place of a side."""
+    scale_patches: int = Field(200, ge=1)
+    """Training patches on which the segmentation scale is chosen (more take longer and change little)."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [name for name in ("scene", "scenes", "patches", "tiles") if getattr(self, name)]
+        if len(given) != 1:
+            found = " and ".join(given) if given else "none"
+            message = f"give exactly one of scene, scenes, patches, tiles (found {found})"
+            raise ValueError(message)
+        if self.test_polygon is not None and self.scene is None:
+            message = "test_polygon needs a single scene"
+            raise ValueError(message)
+        return self
+
+    @property
+    def kind(self) -> Literal["scene", "patches", "tiles"]:
+        """What the data are."""
+        return "tiles" if self.tiles else "patches" if self.patches else "scene"
+
+
+class RowConfig(Config):
+    """One row of the comparison: a network trained on one kind of data."""
+
+    name: str
+    """Folder name under ``runs/``: lower-case letters, digits, ``-``, ``_``, ``.``."""
+    label: str = ""
+    """Name in tables; default the name."""
+    role: Role = "other"
+    paper: str | None = None
+    """Which row of the paper's Table 1 stands beside it."""
+    model: str = "unet"
+    """A network's name, or ``forest``: a random forest on object features."""
+    layers: tuple[str, ...] = ()
+    """Layers it eats; default the study's."""
+    augment: str = "none"
+    matched_to: str | None = None
+    """Another row's name: train for as many updates as that one."""
+    train: dict[str, Any] = Field(default_factory=dict)
+    """Training settings that differ from the study's."""
+    factors: dict[str, str] = Field(default_factory=dict)
+    """Level of each factor of the design, for the effects."""
+
+    @field_validator("name")
+    @classmethod
+    def _folder_name(cls, value: str) -> str:
+        if not _NAME.fullmatch(value):
+            message = f"row name {value!r} is no folder name; use lower-case letters, digits, '-', '_' and '.'"
+            raise ValueError(message)
+        return value
+
+
+class StudyConfig(Config):
+    """A study. Everything that an output depends on is here or in the data."""
+
+    title: str = ""
+    data: DataConfig
+    design: Literal["paper", "factorial", "data", "rows"] = "paper"
+    """``paper``: the paper's rows and controls; ``factorial``: networks x layer sets x augmentations;
+    ``data``: the data levers one at a time; ``rows``: those listed in ``rows`` alone."""
+    layers: tuple[str, ...] = ()
+    """Layers of the plain rows; default the image bands that are there, and slope."""
+    seeds: tuple[int, ...] = Field((0, 1, 2, 3, 4), min_length=1)
+    split: SplitConfig = Field(default_factory=SplitConfig)
+    leave_one_region_out: bool = False
+    """One fold for each scene or region of the patch set, tested as a whole."""
+    objects: ObjectOptions = Field(default_factory=ObjectOptions)
+    train: dict[str, Any] = Field(default_factory=dict)
+    """Training settings of all rows (:class:`landslip.training.TrainConfig`); default 100 epochs."""
+    rows: tuple[RowConfig, ...] = ()
+    """Rows added to the design's."""
+    only: tuple[str, ...] = ()
+    """Names of the rows to keep; default all."""
+    forest: bool = True
+    """Add the random forest on objects, the practice before deep learning."""
+    models: tuple[str, ...] = ("unet", "resunet34", "attention-resunet34")
+    """Networks of the factorial design."""
+    augments: tuple[str, ...] = ("none", "paper5", "d4")
+    """Augmentations of the factorial design."""
+    transfer: bool = False
+    """Train on each region, test on every other, as a matrix (several scenes, or a patch set with regions)."""
+    transfer_tiles: int = Field(0, ge=0)
+    """Tiles of the target that the second matrix fine-tunes on; 0 for none."""
+    draws: int = Field(2000, ge=100)
+    """Bootstrap draws of the intervals."""
+    leakage: Literal["warn", "refuse"] = "warn"
+    """What to do when test pixels lie nearer to training pixels than their autocorrelation range."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
+            message = "seeds must be different whole numbers from 0"
+            raise ValueError(message)
+        names = [row.name for row in self.rows]
+        if len(set(names)) != len(names):
+            message = f"row {next(name for name in names if names.count(name) > 1)!r} is listed twice"
+            raise ValueError(message)
+        if self.design == "rows" and not self.rows:
+            message = "design 'rows' needs at least one [[rows]] entry"
+            raise ValueError(message)
+        reserved = {"model", "layers", "augment", "seed"} & set(self.train)
+        if reserved:
+            message = f"'train.{min(reserved)}' is set by the rows; take it out of [train]"
+            raise ValueError(message)
+        return self

@@ -1,0 +1,273 @@
+"""One run: a row trained with one seed on one fold, and its predictions and scores on every part."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslip.data.tileset import Part, TileSet
+from landslip.errors import FormatError, InputError, SplitError
+from landslip.files import FORMAT, atomic_path, check_format, read_json, write_json
+from landslip.progress import Progress
+from landslip.scoring import Confusion, ProbabilityHistogram
+from landslip.study.config import RowConfig, StudyConfig
+from landslip.study.prepare import Fold
+from landslip.training import TrainConfig
+from landslip.training.batches import Plan
+
+SCORES = "scores.json"
+PREDICTIONS = "predictions.npz"
+EPOCHS = 100
+"""Default number of epochs of a study, as in the paper."""
+
+_PARTS = {"train": Part.TRAIN, "validation": Part.VALIDATION, "test": Part.TEST}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row, a seed, a fold, and the folder of what comes out, relative to the study."""
+
+    row: RowConfig
+    seed: int
+    fold: Fold
+    folder: str
+    train: TrainConfig | None
+    """Training settings; None for the random forest."""
+
+    def digest(self, tiles_id: str) -> str:
+        """Fingerprint of all that the run depends on."""
+        content = {
+            "row": self.row.model_dump(mode="json", include={"model", "layers"}),
+            "seed": self.seed,
+            "train": self.train.to_dict() if self.train else None,
+            "tiles": tiles_id,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def plan_runs(
+    config: StudyConfig, rows: tuple[RowConfig, ...], folds: tuple[Fold, ...], tiles: dict[str, TileSet]
+) -> tuple[Run, ...]:
+    """List the runs of a study: seed by seed, so that an interrupted study has whole comparisons.
+
+    Raises
+    ------
+    ConfigError
+        Training settings that do not exist or exclude each other.
+    """
+    runs = []
+    for seed in config.seeds:
+        for fold in folds:
+            for row in rows:
+                name = f"seed{seed}" if len(folds) == 1 else f"seed{seed}-{fold.name}"
+                train = None if row.model == "forest" else _train_config(config, row, rows, seed, tiles[fold.name])
+                runs.append(Run(row, seed, fold, f"runs/{row.name}/{name}", train))
+    return tuple(runs)
+
+
+def updates(train: TrainConfig, tiles: TileSet) -> int:
+    """Count the parameter updates of a training on these tiles."""
+    key = _with_pixels(tiles.of(Part.TRAIN), train.layers).key
+    return Plan(key, train.augment, train.batch, train.seed, train.epochs, train.steps).updates
+
+
+def _train_config(
+    config: StudyConfig, row: RowConfig, rows: tuple[RowConfig, ...], seed: int, tiles: TileSet
+) -> TrainConfig:
+    own = {"model": row.model, "layers": row.layers, "augment": row.augment, "seed": seed}
+    content = {"epochs": EPOCHS} | config.train | row.train | own
+    train = TrainConfig.from_dict(content, where=f"settings of row {row.name!r}")
+    if row.matched_to is None:
+        return train
+    other = next((one for one in rows if one.name == row.matched_to), None)
+    if other is None:  # left out through ``only``: its augmentation and layers are unknown here
+        message = f"row {row.name!r} is matched to {row.matched_to!r}, which 'only' leaves out; keep both or neither"
+        raise InputError(message)
+    target = _train_config(config, other, rows, seed, tiles)
+    return train.model_copy(update={"steps": updates(target, tiles)})
+
+
+def execute(run: Run, tiles: TileSet, study: Path, tiles_id: str, *, progress: Progress) -> dict[str, Any]:
+    """Do a run, or take up one that was interrupted, and return its scores; a finished one is only read.
+
+    Raises
+    ------
+    FormatError
+        The folder holds a run with other settings, or of another version.
+    SplitError
+        A part has no landslide in the layers of this row.
+    """
+    folder = study / run.folder
+    if (folder / SCORES).is_file():
+        return _finished(folder, run, tiles_id)
+    chosen = _with_pixels(tiles, run.row.layers)
+    _check_landslides(chosen, run)
+    if run.train is None:
+        from landslip.study.forest import fit_forest
+
+        probability, facts = fit_forest(chosen, seed=run.seed)
+    else:
+        probability, facts = _train(run, run.train, chosen, folder, progress)
+    return _write(run, chosen, tiles, probability, facts, folder, tiles_id)
+
+
+def _train(
+    run: Run, train: TrainConfig, tiles: TileSet, folder: Path, progress: Progress
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    from landslip.models import parameter_counts
+    from landslip.training import fit, predict_tiles
+
+    seen = tiles.subset(tiles.part != Part.TEST)  # training gets no test tile into its hands
+    bundle = fit(seen, train, folder, resume=folder.exists(), progress=progress)
+    probability = predict_tiles(
+        bundle, tiles, batch=train.batch, device=train.device, precision=train.precision, progress=progress
+    )
+    counts = parameter_counts(bundle.network())
+    history = read_metrics(folder / "metrics.csv")
+    best = min(range(len(history)), key=lambda i: history[i]["val_loss"])
+    facts = {
+        "epochs": len(history),
+        "best_epoch": int(history[best]["epoch"]),
+        "updates": updates(train, tiles),
+        "parameters": counts.total,
+        "trained_parameters": counts.trained,
+    }
+    return probability, facts
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """Read a run's ``metrics.csv``; empty fields are nan."""
+    with path.open(encoding="utf-8", newline="") as handle:
+        return [{k: float(v) if v else float("nan") for k, v in row.items()} for row in csv.DictReader(handle)]
+
+
+def _write(
+    run: Run,
+    chosen: TileSet,
+    tiles: TileSet,
+    probability: NDArray[np.float32],
+    facts: dict[str, Any],
+    folder: Path,
+    tiles_id: str,
+) -> dict[str, Any]:
+    counted = chosen.counted()
+    stored = np.where(chosen.valid(), probability, np.float32(np.nan)).astype(np.float16)
+    masks = {name: chosen.part == value for name, value in _PARTS.items()}
+    histograms = {
+        name: ProbabilityHistogram.from_arrays(stored[mask], chosen.label[mask], counted[mask])
+        for name, mask in masks.items()
+    }
+    threshold = histograms["validation"].best().threshold
+    scores = {
+        name: {"loss": _log_loss(probability[mask], chosen.label[mask], counted[mask])}
+        | histograms[name].confusion(0.5).to_dict()
+        for name, mask in masks.items()
+    }
+    test = np.flatnonzero(masks["test"])
+    place = {int(key): i for i, key in enumerate(tiles.key)}
+    index = np.array([place[int(key)] for key in chosen.key[test]], np.int32)
+    _save_predictions(folder / PREDICTIONS, index, stored[test])
+    content = {
+        "format": FORMAT,
+        "digest": run.digest(tiles_id),
+        "row": run.row.name,
+        "seed": run.seed,
+        "fold": run.fold.name,
+        "folder": run.folder,
+        **facts,
+        "threshold": threshold,
+        "scores": scores,
+        "chosen": histograms["test"].confusion(threshold).to_dict(),
+        "average_precision": _plain(histograms["test"].average_precision()),
+    }
+    write_json(folder / SCORES, content)
+    return content
+
+
+def _finished(folder: Path, run: Run, tiles_id: str) -> dict[str, Any]:
+    content = read_json(folder / SCORES, what="run")
+    check_format(content, folder / SCORES)
+    if content.get("digest") != run.digest(tiles_id):
+        message = (
+            f"{folder}: was made with other settings, other data or another version; "
+            "move it away or choose another --out (nothing was changed)"
+        )
+        raise FormatError(message)
+    return content
+
+
+def load_predictions(path: Path) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
+    """Read a run's test predictions: index of each tile, probability ``(n, size, size)``.
+
+    Raises
+    ------
+    FormatError
+        Absent or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return content["index"], content["probability"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        message = f"{path}: predictions absent or damaged; remove {path.parent / SCORES} and run again with --resume"
+        raise FormatError(message) from error
+
+
+def _save_predictions(path: Path, index: NDArray[np.int32], probability: NDArray[np.float16]) -> None:
+    with (
+        atomic_path(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as zipped,
+    ):
+        for name, array in (("index", index), ("probability", probability)):
+            # fixed times keep bytes equal for equal content
+            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            with zipped.open(info, "w", force_zip64=True) as handle:
+                np.lib.format.write_array(handle, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def _with_pixels(tiles: TileSet, layers: tuple[str, ...] | None) -> TileSet:
+    """Take the row's layers; leave out tiles without a counted pixel in them."""
+    chosen = tiles.select(layers) if layers else tiles
+    some = np.asarray(chosen.counted().any(axis=(1, 2)))
+    return chosen if some.all() else chosen.subset(some)
+
+
+def _check_landslides(tiles: TileSet, run: Run) -> None:
+    hit = ((tiles.label == 1) & tiles.valid()).any(axis=(1, 2))
+    for name, value in _PARTS.items():
+        if not (hit & (tiles.part == value)).any():
+            message = (
+                f"row {run.row.name!r}, {run.fold.name}: no landslide in the {name} tiles where its layers are valid; "
+                "leave the row out through 'only', or change the split"
+            )
+            raise SplitError(message)
+
+
+def _log_loss(probability: NDArray[np.float32], label: NDArray[np.uint8], counted: NDArray[np.bool_]) -> float | None:
+    total, n = 0.0, 0
+    for p, t, v in zip(probability, label, counted, strict=True):
+        values = np.clip(p[v].astype(np.float64), 1e-7, 1 - 1e-7)
+        total -= float(np.sum(np.log(np.where(t[v] == 1, values, 1 - values))))
+        n += int(v.sum())
+    return total / n if n else None
+
+
+def _plain(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def pooled(records: list[dict[str, Any]], part: str) -> Confusion:
+    """Add up the counts of several runs on one part (``chosen``: test at the chosen thresholds)."""
+    total = Confusion(0, 0, 0, 0)
+    for record in records:
+        one = record["chosen"] if part == "chosen" else record["scores"][part]
+        total += Confusion(one["tp"], one["fp"], one["fn"], one["tn"])
+    return total

@@ -1,0 +1,205 @@
+"""Scenes and patch sets as one kind of thing: named bands on tall rasters, with labels and landslide ids.
+
+Reads; splits, layers and tiles are made from it elsewhere.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslip.data.tileset import UNKNOWN
+from landslip.errors import ConfigError, InputError
+from landslip.study.config import DataConfig
+
+log = logging.getLogger(__name__)
+
+Scaling = Literal["reflectance", "per-patch-maximum", "random-scale"]
+
+
+@dataclass(frozen=True)
+class Area:
+    """One scene, or a whole patch set laid out as a tall raster.
+
+    Parameters
+    ----------
+    bands
+        Stored layers by name, ``(rows, cols)`` float32, NaN = invalid.
+    label
+        ``(rows, cols)`` uint8: 0, 1, 255 unknown.
+    landslide
+        ``(rows, cols)`` int32: 0 or the landslide's id.
+    region
+        Number of the scene; for patches 0 (they have one each).
+    pixel_m
+        Edge of a pixel.
+    scaling
+        Unit of the image bands.
+    about
+        Sources, dates and hygiene as JSON types, for the record.
+    """
+
+    bands: dict[str, NDArray[np.float32]]
+    label: NDArray[np.uint8]
+    landslide: NDArray[np.int32]
+    region: int = 0
+    pixel_m: float = 10.0
+    scaling: Scaling = "reflectance"
+    about: dict[str, Any] = field(default_factory=dict)
+    test: NDArray[np.bool_] | None = None
+    """Test region when it was given as polygons."""
+
+    def usable(self, layers: Sequence[str]) -> NDArray[np.bool_]:
+        """``(rows, cols)``: of known label and valid in ``layers`` (stored ones)."""
+        mask = self.label != UNKNOWN
+        for name in layers:
+            mask &= np.isfinite(self.bands[name])
+        return np.asarray(mask, dtype=np.bool_)
+
+
+@dataclass(frozen=True)
+class PatchPlaces:
+    """Where each patch of a patch set lies: ``(n,)`` arrays, and the supplied split if there is one."""
+
+    row: NDArray[np.int32]
+    col: NDArray[np.int32]
+    region: NDArray[np.int32]
+    index: NDArray[np.int64]
+    """Number of the patch in the whole set."""
+    supplied: NDArray[np.str_] | None
+    size: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """The pixels of a study: areas, and for patch sets where the patches lie."""
+
+    areas: tuple[Area, ...]
+    places: PatchPlaces | None = None
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Bands that every area has, in the order of the first."""
+        return tuple(name for name in self.areas[0].bands if all(name in area.bands for area in self.areas))
+
+
+def open_source(config: DataConfig, *, seed: int = 0) -> Source:
+    """Read the data of a study.
+
+    Raises
+    ------
+    InputError
+        A scene without an inventory; patches without labels; regions that are not there.
+    """
+    if config.patches is not None:
+        return _from_patches(config, seed)
+    paths = config.scenes or ((config.scene,) if config.scene else ())
+    areas = tuple(_from_scene(Path(path), number, config) for number, path in enumerate(paths))
+    if len({area.pixel_m for area in areas}) > 1:
+        message = f"the scenes have different pixel sizes ({', '.join(f'{area.pixel_m:g} m' for area in areas)})"
+        raise InputError(message + "; build them at one --resolution")
+    return Source(areas)
+
+
+def _from_scene(path: Path, number: int, config: DataConfig) -> Area:
+    from landslip.scene.store import Scene  # prepared data need no geodata libraries
+
+    scene = Scene.open(path)
+    label = scene.labels()
+    if label is None:
+        message = f"{path}: the scene has no inventory, so nothing can be learned from it; build it with --inventory"
+        raise InputError(message)
+    if not (label == 1).any():
+        message = f"{path}: not a single landslide pixel in the scene; look at the inventory and its position"
+        raise InputError(message)
+    bands = dict(zip(scene.layers, scene.read(scene.layers), strict=True))
+    test = None
+    if config.test_polygon is not None:
+        test = _burnt(config.test_polygon, scene)
+    about: dict[str, Any] = {
+        key: scene.info[key] for key in ("sources", "dates", "inventory", "version") if key in scene.info
+    }
+    about["path"] = path.name
+    about["simulated"] = bool(scene.info.get("simulated", False))
+    about["grid"] = scene.info["grid"]
+    pixel_m = float(np.sqrt(scene.grid.pixel_area_m2))
+    return Area(bands, label, scene.landslides(), number, pixel_m, about=about, test=test)
+
+
+def _burnt(path: Path, scene: Any) -> NDArray[np.bool_]:  # noqa: ANN401 - a Scene, imported late
+    import geopandas
+    from rasterio.features import geometry_mask
+
+    from landslip.files import require_file
+
+    frame = geopandas.read_file(require_file(path, what="test polygon"))
+    if frame.crs is None:
+        message = f"{path}: the test polygon has no CRS; assign one"
+        raise InputError(message)
+    shapes = [shape for shape in frame.to_crs(scene.grid.crs).geometry if shape is not None and not shape.is_empty]
+    if not shapes:
+        message = f"{path}: no polygon in it; draw the test region"
+        raise InputError(message)
+    outside = geometry_mask(shapes, out_shape=scene.grid.shape, transform=scene.grid.transform)
+    inside = ~np.asarray(outside, dtype=np.bool_)
+    if not inside.any():
+        message = f"{path}: the test polygon lies outside the scene; check its CRS and position"
+        raise InputError(message)
+    return inside
+
+
+def _from_patches(config: DataConfig, seed: int) -> Source:
+    from landslip.data.patches import open_patches
+    from landslip.layers.stack import as_raster
+
+    assert config.patches is not None
+    patches = open_patches(config.patches)
+    if patches.label is None:
+        message = f"{config.patches}: the patches have no masks, so nothing can be learned from them"
+        raise InputError(message)
+    keep = _kept(config, patches, seed)
+    image, label = patches.image[keep], patches.label[keep]
+    landslide = number_landslides(label)
+    if not landslide.any():
+        message = f"{config.patches}: not a single landslide pixel in the patches; look at the masks"
+        raise InputError(message)
+    bands = {name: as_raster(image[:, i]) for i, name in enumerate(patches.bands)}
+    supplied = None if patches.split is None else np.asarray(patches.split)[keep].astype(str)
+    row, col, region = (np.asarray(getattr(patches, name))[keep].astype(np.int32) for name in ("row", "col", "region"))
+    if len(np.unique(np.stack([region, row, col]), axis=1).T) < len(keep):
+        log.warning("%s: patches without places of their own; neighbours cannot be kept apart", config.patches)
+        row, col = np.zeros_like(row), 2 * np.arange(len(keep), dtype=np.int32)
+    places = PatchPlaces(row, col, region, keep, supplied, int(label.shape[-1]))
+    about = {"path": Path(config.patches).name, "patches": len(label), "regions": np.unique(places.region).tolist()}
+    scaling: Scaling = getattr(patches, "scaling", "reflectance")
+    return Source((Area(bands, as_raster(label), as_raster(landslide), scaling=scaling, about=about),), places)
+
+
+def _kept(config: DataConfig, patches: Any, seed: int) -> NDArray[np.int64]:  # noqa: ANN401 - a PatchDataset
+    region = np.asarray(patches.region)
+    keep = np.arange(len(region))
+    if config.regions:
+        absent = sorted(set(config.regions) - set(region.tolist()))
+        if absent:
+            there = ", ".join(map(str, np.unique(region).tolist()))
+            message = f"{config.patches}: region {absent[0]} is not in the patch set; there are: {there}"
+            raise ConfigError(message)
+        keep = np.flatnonzero(np.isin(region, config.regions))
+    if config.limit is not None and config.limit < len(keep):
+        keep = np.sort(np.random.default_rng(seed).choice(keep, config.limit, replace=False))
+    return keep
+
+
+def number_landslides(label: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Give connected landslide pixels (over edges and corners) a number within each patch, unique over the set."""
+    from scipy import ndimage
+
+    plane = np.ones((3, 3), np.bool_)
+    numbered, _ = ndimage.label(label == 1, np.stack([~plane, plane, ~plane]))
+    return np.asarray(numbered, dtype=np.int32)
