@@ -307,8 +307,6 @@ def test_a_model_of_half_the_scene(tmp_path, caplog):
     assert np.isnan(got["elevation"][:, 150:]).all()
     assert not np.isnan(got["elevation"][:, :135]).any()
     np.testing.assert_array_equal(np.isnan(got["elevation"]), np.isnan(got["slope"]))
-        map(tuple, np.argwhere(np.isnan(got["slope"])))
-    )
 
 
 def test_a_model_elsewhere_is_refused_even_when_a_part_is_allowed(tmp_path):
