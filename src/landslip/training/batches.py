@@ -156,7 +156,7 @@ class EpochBatches:
         self._store, self._plan, self._current_epoch = store, plan, current_epoch
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches."""
+        """Yield the batches; which epoch it is, is asked when the first is wanted."""
         for index, elements in self._plan.of_epoch(self._current_epoch()):
             yield self._store.batch(index, elements)
 

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.fabric.utilities.warnings import PossibleUserWarning
+from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from landslip.data.draws import integer
 from landslip.data.tileset import UNKNOWN
 from landslip.errors import ModelError
+from landslip.files import atomic_path
 from landslip.progress import Progress, Task
 from landslip.training.batches import Batch, EpochBatches, Plan, SequentialBatches, TileStore
 from landslip.training.config import TrainConfig
@@ -59,10 +60,10 @@ class Totals:
 class Trainee(LightningModule):
     """A network in training."""
 
-    def __init__(self, network: nn.Module, config: TrainConfig, updates: int) -> None:
+    def __init__(self, network: nn.Module, config: TrainConfig, record: Record, updates: int) -> None:
         super().__init__()
         self.network = network
-        self._config, self._updates = config, updates
+        self._config, self._record, self._updates = config, record, updates
         self._loss = masked_loss(config)
         self.train_totals, self.validation_totals = Totals(), Totals()
 
@@ -78,7 +79,7 @@ class Trainee(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Seed what a network draws itself (dropout) by the epoch, so that resuming needs no generator state."""
-        torch.manual_seed(integer(self._config.seed, self.current_epoch, purpose=2))
+        torch.manual_seed(integer(self._config.seed, self._record.epochs, purpose=2))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the learning rate, a function of the update alone."""
@@ -108,8 +109,8 @@ class Trainee(LightningModule):
 class Recorder(Callback):
     """At the end of each epoch: a row of metrics, the best weights, and the state to resume from."""
 
-    def __init__(self, record: Record, config: TrainConfig, folder: Path, task: Task) -> None:
-        self.record, self._config, self._folder, self._task = record, config, folder, task
+    def __init__(self, job: Job, task: Task) -> None:
+        self._job, self._task = job, task
         self.interrupted = False
 
     def on_train_batch_end(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - Lightning's signature
@@ -119,31 +120,27 @@ class Recorder(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Record the epoch."""
-        trainee = cast(Trainee, pl_module)
-        rate = learning_rate(self._config, trainer.global_step - 1, trainee._updates)
-        entry = row(
-            trainer.current_epoch + 1,
-            trainer.global_step,
-            rate,
-            trainee.train_totals.take(),
-            trainee.validation_totals.take(),
-        )
-        _require_finite(entry, self._config)
-        better = self.record.add(entry)
-        if better:
-            self.record.save_best(self._folder, trainee.network)
-        trainer.save_checkpoint(self._folder / LAST)
-        self.record.write_metrics(self._folder)
+        trainee, job, record = cast(Trainee, pl_module), self._job, self._job.record
+        updates = job.plan.first_update(record.epochs + 1)
+        rate = learning_rate(job.config, updates - 1, job.plan.updates)
+        totals = trainee.train_totals.take(), trainee.validation_totals.take()
+        entry = row(record.epochs + 1, updates, rate, *totals)
+        _require_finite(entry, job.config)
+        if record.add(entry):
+            record.save_best(job.folder, trainee.network)
+        with atomic_path(job.folder / LAST) as temporary:
+            trainer.save_checkpoint(temporary)
+        record.write_metrics(job.folder)
         f1 = entry["validation_f1"]
         note = f"loss {entry['train_loss']:.3f}, validation {entry['validation_loss']:.3f}"
         self._task.advance(0, note=note if f1 is None else f"{note}, F1 {f1:.2f}")
-        if self.record.exhausted(self._config.patience):
+        if record.exhausted(job.config.patience):
             trainer.should_stop = True
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the record into the checkpoint."""
         del trainer, pl_module
-        checkpoint["landslip"] = self.record.to_dict()
+        checkpoint["landslip"] = self._job.record.to_dict()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Remember an interruption, which Lightning turns into an exit."""
@@ -178,12 +175,12 @@ def run(job: Job, progress: Progress) -> None:
     done = job.record.epochs
     if done >= job.config.epochs or job.record.exhausted(job.config.patience):
         return
-    trainee = Trainee(job.network, job.config, job.plan.updates)
+    trainee = Trainee(job.network, job.config, job.record, job.plan.updates)
     with progress.task(f"training {job.config.model}", job.plan.updates) as task, _calm():
         task.advance(job.plan.first_update(done))
-        recorder = Recorder(job.record, job.config, job.folder, task)
+        recorder = Recorder(job, task)
         trainer = _trainer(job, recorder)
-        batches = EpochBatches(job.train, job.plan, lambda: trainer.current_epoch)
+        batches = EpochBatches(job.train, job.plan, lambda: job.record.epochs)  # Lightning counts late when it resumes
         validation = SequentialBatches(job.validation, job.config.batch)
         resume_from = job.folder / LAST if done else None
         _fit(trainer, recorder, trainee, batches, validation, resume_from)
