@@ -6,7 +6,6 @@ each image is settled in :mod:`landslip.scene.radiometry`, the grid in :mod:`lan
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from contextlib import ExitStack
@@ -23,10 +22,12 @@ from landslip.grid import Grid
 from landslip.progress import SILENT, Progress
 from landslip.rasters import RasterSpec, write_block
 from landslip.scene.config import SceneConfig
+from landslip.scene.coregister import Shift, estimate_shift
 from landslip.scene.elevation import Elevation, open_elevation
 from landslip.scene.image import Image
 from landslip.scene.mosaic import Mosaic
 from landslip.scene.provenance import checksums, files_of
+from landslip.scene.remarks import Remarks
 from landslip.scene.sampling import gdal_settings
 from landslip.scene.sources import ReadOptions, read_images
 from landslip.scene.statistics import LayerTally, implausible, shares
@@ -36,16 +37,18 @@ from landslip.scene.writing import require_space, scene_raster
 from landslip.windows import Window, split_windows
 
 if TYPE_CHECKING:
-    from shapely.geometry.base import BaseGeometry
-
-    from landslip.scene.inventory import Inventory
-
-log = logging.getLogger(__name__)
+    from landslip.scene.inventory import Inventory, MappedExtent
 
 WINDOW = 2048
 """Edge of the windows that are worked on: four tiles of ours, two of a JP2 product."""
 
 VISIBLE = ("blue", "green", "red")
+
+SHIFT_BAND = "red"
+"""Band whose pre- and post-event images are compared."""
+
+NOTEWORTHY_PX = 0.5
+"""Shifts beyond this many pixels are remarked on."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,9 @@ class _Inputs:
     pre: list[Image]
     elevation: Elevation | None
     inventory: Inventory | None
-    aoi: BaseGeometry | None
+    aoi: MappedExtent | None
+    shift: Shift | None = None
+    """Of the pre-event image; None without one."""
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -99,32 +104,53 @@ def build_scene(config: SceneConfig, out: str | os.PathLike[str], *, progress: P
     started = time.time()
     out = Path(out)
     with locked(out), gdal_settings():
-        inputs = _open(config)
+        remarks = Remarks()
+        inputs = _open(config, remarks)
         require_space(out, inputs.grid.rows * inputs.grid.cols * len(inputs.layers))
         (out / SCENE_JSON).unlink(missing_ok=True)  # from here on the folder is no finished scene
         tally, counts = _write_rasters(inputs, config, out, progress)
-        remarks = implausible(tally, [name for name in tally.layers if name.removeprefix("pre_") in VISIBLE])
-        for remark in remarks:
-            log.warning("%s", remark)
+        for remark in implausible(tally, [name for name in tally.layers if name.removeprefix("pre_") in VISIBLE]):
+            remarks.add(remark)
         if inputs.inventory is not None:
-            inputs.inventory.write(out / INVENTORY)
-        content = _content(inputs, config, tally, counts, remarks)
+            from landslip.scene.inventory_store import write_inventory
+
+            write_inventory(inputs.inventory, out / INVENTORY)
+        content = _content(inputs, config, tally, counts)
+        content["remarks"] = remarks.said
         content["checksums"] = checksums(_input_files(inputs, config), progress)
         write_json(out / LOG, {"started": round(started), "seconds": round(time.time() - started, 2), **_paths(config)})
         write_json(out / SCENE_JSON, content)
     return Scene.open(out)
 
 
-def _open(config: SceneConfig) -> _Inputs:
+def _open(config: SceneConfig, remarks: Remarks) -> _Inputs:
     options = ReadOptions(config.bands, config.extra_bands, config.offset, config.quantification)
-    post = read_images(config.images, options)
-    pre = _open_pre(config, post)
+    post = read_images(config.images, options, remarks)
+    pre = _open_pre(config, post, remarks)
     grid = choose_grid(post, config.crs, config.resolution)
     elevation = _open_elevation(config, grid)
-    inventory, aoi = _open_inventory(config, grid)
+    inventory, aoi = _open_inventory(config, grid, remarks)
     if "nir" not in post[0].bands:
-        log.warning("no near-infrared band: NDVI cannot be had, the visible index ngrdi can stand in for it")
-    return _Inputs(grid, post, pre, elevation, inventory, aoi)
+        remarks.add("no near-infrared band: NDVI cannot be had, the visible index ngrdi can stand in for it")
+    shift = _estimate_shift(post, pre, grid, config, remarks) if pre else None
+    return _Inputs(grid, post, pre, elevation, inventory, aoi, shift)
+
+
+def _estimate_shift(post: list[Image], pre: list[Image], grid: Grid, config: SceneConfig, remarks: Remarks) -> Shift:
+    merging = config.merging()
+    with (
+        Mosaic([image.select((SHIFT_BAND,)) for image in post], grid, merging) as after,
+        Mosaic([image.select((SHIFT_BAND,)) for image in pre], grid, merging) as before,
+    ):
+        shift = estimate_shift(lambda w: after.read(w).bands[0], lambda w: before.read(w).bands[0], grid.shape)
+    if not shift.known:
+        remarks.add("the shift of the pre-event image could not be estimated: too little in common with the image")
+    elif not config.coregister and np.hypot(shift.rows, shift.cols) > NOTEWORTHY_PX:
+        remarks.add(
+            f"the pre-event image lies {shift.rows:.2f} pixels down and {shift.cols:.2f} right of the image "
+            f"({shift.blocks} places, spread {shift.spread:.2f}); give --coregister to move it back"
+        )
+    return shift
 
 
 def _open_elevation(config: SceneConfig, grid: Grid) -> Elevation | None:
@@ -133,30 +159,30 @@ def _open_elevation(config: SceneConfig, grid: Grid) -> Elevation | None:
     return open_elevation(config.dem, grid, config.elevation)
 
 
-def _open_pre(config: SceneConfig, post: list[Image]) -> list[Image]:
+def _open_pre(config: SceneConfig, post: list[Image], remarks: Remarks) -> list[Image]:
     if not config.pre:
         return []
     offset = config.offset if config.pre_offset is None else config.pre_offset
     options = ReadOptions(config.bands, (), offset, config.quantification, "pre-event image")
-    pre = read_images(config.pre, options)
+    pre = read_images(config.pre, options, remarks)
     missing = [name for name in post[0].bands if name not in pre[0].bands]
     if missing:
-        log.warning("the pre-event image has no %s; differences of it cannot be had", ", ".join(missing))
+        remarks.add(f"the pre-event image has no {', '.join(missing)}; differences of it cannot be had")
     return pre
 
 
-def _open_inventory(config: SceneConfig, grid: Grid) -> tuple[Inventory | None, BaseGeometry | None]:
+def _open_inventory(config: SceneConfig, grid: Grid, remarks: Remarks) -> tuple[Inventory | None, MappedExtent | None]:
     if config.inventory is None:
         return None, None
-    from landslip.scene.inventory import read_aoi, read_inventory  # imports geopandas
+    from landslip.scene.inventory import NO_EXTENT, read_aoi, read_inventory  # imports geopandas
 
     inventory = read_inventory(config.inventory, grid, layer=config.inventory_layer)
+    if inventory.hygiene.changed:
+        remarks.add(f"{Path(config.inventory).name}: {' '.join(inventory.hygiene.words)}")
     if config.aoi is None:
-        log.warning(
-            "no mapped extent (--aoi): everything outside the %d polygons is taken as free of landslides",
-            len(inventory.frame),
-        )
-    return inventory, read_aoi(config.aoi, grid) if config.aoi is not None else None
+        remarks.add(NO_EXTENT)
+        return inventory, None
+    return inventory, read_aoi(config.aoi, grid)
 
 
 def _write_rasters(
@@ -204,7 +230,8 @@ class _Reader:
     def __init__(self, inputs: _Inputs, config: SceneConfig) -> None:
         self._inputs = inputs
         self._post = Mosaic(inputs.post, inputs.grid, config.merging())
-        self._pre = Mosaic(inputs.pre, inputs.grid, config.merging()) if inputs.pre else None
+        moved = (inputs.shift.rows, inputs.shift.cols) if inputs.shift and config.coregister else (0.0, 0.0)
+        self._pre = Mosaic(inputs.pre, inputs.grid, config.merging(moved)) if inputs.pre else None
         self._stack = ExitStack()
 
     def __enter__(self) -> _Reader:
@@ -231,9 +258,7 @@ class _Reader:
         return np.stack(layers), np.stack([masks[name] for name in self._inputs.sources])
 
 
-def _content(
-    inputs: _Inputs, config: SceneConfig, tally: LayerTally, counts: dict[str, int], remarks: list[str]
-) -> dict[str, Any]:
+def _content(inputs: _Inputs, config: SceneConfig, tally: LayerTally, counts: dict[str, int]) -> dict[str, Any]:
     total = inputs.grid.rows * inputs.grid.cols
     masks = {name: counts[name] for name in inputs.sources}
     content: dict[str, Any] = {
@@ -250,9 +275,10 @@ def _content(
             for key, images in (("post", inputs.post), ("pre", inputs.pre))
             if images
         },
-        "remarks": remarks,
         "settings": _settings(config),
     }
+    if inputs.shift is not None:
+        content["pre_shift"] = inputs.shift.to_dict(corrected=config.coregister)
     if inputs.elevation is not None:
         content["elevation"] = {
             "coverage": round(inputs.elevation.coverage, 4),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from typing import Literal, get_args
 
 import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
 
 ClassName = Literal[
     "nodata",
@@ -31,6 +35,21 @@ INVALID: tuple[ClassName, ...] = ("nodata", "saturated", "cloud-shadow", "cloud-
 
 DEFECTS = (CLASS_NUMBERS["nodata"], CLASS_NUMBERS["saturated"])
 """Classes that are no weather and are not dilated."""
+
+
+def as_classes(numbers: NDArray[np.float32], valid: NDArray[np.bool_], path: str) -> NDArray[np.uint8]:
+    """Turn the numbers of a classification file into classes; what is no class is unclassified, with a warning."""
+    known = numbers <= max(CLASS_NUMBERS.values())
+    if not known[valid].all():
+        _warn_of_unknown(path)
+    classes = np.where(valid & known, numbers, CLASS_NUMBERS["unclassified"])
+    classes[~valid] = CLASS_NUMBERS["nodata"]
+    return classes.astype(np.uint8)
+
+
+@functools.cache
+def _warn_of_unknown(path: str) -> None:
+    log.warning("%s: values beyond 11 are no classes of a scene classification; taken as unclassified (usable)", path)
 
 
 def clear_sky(classes: NDArray[np.uint8], invalid: tuple[ClassName, ...], dilate: int) -> NDArray[np.bool_]:

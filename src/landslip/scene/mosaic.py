@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from landslip.grid import Grid
-from landslip.scene.clouds import ClassName, clear_sky
+from landslip.scene.clouds import ClassName, as_classes, clear_sky
 from landslip.scene.image import Image
 from landslip.scene.sampling import GridReader
 from landslip.windows import Window
@@ -105,8 +105,8 @@ class Mosaic:
             return Pixels(np.full((len(self.bands), *window.shape), np.nan, np.float32), nothing, nothing.copy())
         if len(parts) == 1:
             return parts[0]
-        image: NDArray[np.bool_] = np.any([part.image for part in parts], axis=0)
-        clear: NDArray[np.bool_] = np.any([part.clear for part in parts], axis=0)
+        image = np.stack([part.image for part in parts]).any(axis=0)
+        clear = np.stack([part.clear for part in parts]).any(axis=0)
         bands = _median(parts) if self._merging.merge == "median" else _first(parts)
         return Pixels(bands, image, clear)
 
@@ -142,7 +142,7 @@ class _ImageReader:
 
     def read(self, window: Window) -> Pixels:
         bands = np.stack([reader.reflectance(window) for reader in self._bands])
-        image = np.isfinite(bands).all(axis=0)
+        image: NDArray[np.bool_] = np.isfinite(bands).all(axis=0)
         clear = image & self._clear(window)
         bands[:, ~clear] = np.nan
         return Pixels(bands, image, clear)
@@ -152,7 +152,7 @@ class _ImageReader:
             return np.ones(window.shape, bool)
         wider = window.expanded(self._merging.dilate, self._grid.shape)
         numbers, valid = self._classes.numbers(wider)
-        classes = np.where(valid, numbers, 0).astype(np.uint8)
+        classes = as_classes(numbers, valid, self._classes.band.path)
         clear = clear_sky(classes, self._merging.invalid_classes, self._merging.dilate)
         return clear[window.relative_to(wider).slices]
 

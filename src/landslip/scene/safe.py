@@ -168,10 +168,9 @@ def _own_files(product: _Product, metadata: ProductMetadata | None) -> list[tupl
     for name in product.files:
         stem = PurePosixPath(name).stem
         time = _TIME.search(stem)
-        if listed:
-            belongs = stem in listed
-        else:  # stray files of another acquisition are told by their time
-            belongs = taken is None or time is None or time[0] == taken[0]
+        # without a list, stray files of another acquisition are told by their time
+        same_time = taken is None or time is None or time[0] == taken[0]
+        belongs = stem in listed if listed else same_time
         match = _IMAGE.search(name)
         if belongs and match:
             band = band_named(match["band"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,10 @@ from landslip.files import require_file
 from landslip.scene.bandfiles import SUFFIXES, band_paths, images_from_files
 from landslip.scene.image import Image, band_label
 from landslip.scene.names import CORE, EXTRA, REQUIRED, ordered
+from landslip.scene.remarks import Remarks
 from landslip.scene.safe import is_product, product_folder, read_product
 from landslip.scene.stac import is_item, read_item
 from landslip.scene.tree import is_zip, open_tree, reading
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class ReadOptions:
     what: str = "image"
 
 
-def read_images(paths: Sequence[str], options: ReadOptions) -> list[Image]:
+def read_images(paths: Sequence[str], options: ReadOptions, remarks: Remarks) -> list[Image]:
     """Open every image that the user named, say what is assumed, and agree on the bands.
 
     Raises
@@ -68,7 +66,7 @@ def read_images(paths: Sequence[str], options: ReadOptions) -> list[Image]:
     wanted = _agreed_bands(images, options)
     images = [image.select(wanted) for image in images]
     for image in images:
-        _remark(image, options)
+        _remark(image, options, remarks)
     _refuse_unclear_mixture(images, options)
     return images
 
@@ -114,23 +112,19 @@ def _agreed_bands(images: Sequence[Image], options: ReadOptions) -> tuple[str, .
     return ordered(name for name in common if name in CORE or name in options.extra)
 
 
-def _remark(image: Image, options: ReadOptions) -> None:
+def _remark(image: Image, options: ReadOptions, remarks: Remarks) -> None:
     for remark in image.remarks:
-        log.warning("%s", remark)
+        remarks.add(remark)
     first = next(iter(image.bands.values())).radiometry
     if first.assumed:
         remedy = "--pre-offset" if options.what.startswith("pre") else "--offset"
-        log.warning(
-            "%s: reflectance = (DN %+g) / %g is assumed (%s); give %s (-1000 from baseline 04.00 on) if that is wrong",
-            image.name,
-            first.offset,
-            first.quantification,
-            first.source,
-            remedy,
+        remarks.add(
+            f"{image.name}: reflectance = (DN {first.offset:+g}) / {first.quantification:g} is assumed "
+            f"({first.source}); give {remedy} (-1000 from baseline 04.00 on, 0 before) if that is wrong"
         )
     if image.level == "L1C":
-        log.warning(
-            "%s: Level-1C is top-of-atmosphere reflectance, not what models of Level-2A were trained on", image.name
+        remarks.add(
+            f"{image.name}: Level-1C is top-of-atmosphere reflectance, not what models of Level-2A were trained on"
         )
 
 

@@ -134,7 +134,8 @@ def radiometry_of(
         remarks = []
         if listed:
             remarks.append(
-                f"{where}: raster:bands lists the offset {listed:g}, but boa_offset_applied says it is applied already; it is not applied again"
+                f"{where}: raster:bands lists the offset {listed:g}, earthsearch:boa_offset_applied says that it "
+                "is applied already; it is not applied again"
             )
         return Radiometry(0.0, quantification, "STAC item, offset applied already"), remarks
     if listed is None and due is None:
@@ -188,7 +189,7 @@ def _band_of(key: str, content: Mapping[str, Any]) -> str | None:
     named = bands_in(key.removesuffix("-jp2"))
     if len(named) == 1:
         return named[0]
-    listed = content.get("eo:bands") or content.get("bands") or ()
+    listed: list[Any] = content.get("eo:bands") or content.get("bands") or []
     if len(listed) == 1 and isinstance(listed[0], dict):
         for word in ("name", "common_name", "eo:common_name"):
             told = bands_in(str(listed[0].get(word) or ""))

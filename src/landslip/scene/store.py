@@ -27,6 +27,9 @@ LABELS = "labels.tif"
 INVENTORY = "inventory.gpkg"
 LOG = "log.json"
 
+UNKNOWN = 255
+"""Label of pixels outside the mapped extent."""
+
 
 class Scene:
     """A scene folder.
@@ -119,19 +122,22 @@ class Scene:
         Returns
         -------
         ndarray
-            ``(rows, cols)`` int32: 0, or the landslide's id (1..n, row of the inventory plus one).
+            ``(rows, cols)`` int32: 0 (also where the label is unknown), or the landslide's id (1..n).
 
         Raises
         ------
         LayerError
             The scene has no inventory.
         """
-        if self._inventory is None:
+        labels = self.labels(window)
+        if labels is None:
             message = f"{self.path}: the scene has no inventory; build it with --inventory"
             raise LayerError(message)
         from landslip.scene.inventory import rasterise
 
-        return rasterise(self._inventory, self.grid, window=window)[1]
+        landslides = rasterise(self._inventory, self.grid, window=window)[1]
+        landslides[labels == UNKNOWN] = 0
+        return landslides
 
     def validity(self, source: str, window: Window | None = None) -> NDArray[np.bool_]:
         """Read where a source is valid.

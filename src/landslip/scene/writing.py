@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import rasterio
+import rasterio.windows
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter

@@ -1,0 +1,148 @@
+"""``landslip info``: what is this scene, run or study, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from landslip.cli.console import session
+from landslip.cli.options import Debug, Json, Quiet
+
+
+def command(
+    path: Annotated[Path, typer.Argument(help="Folder of a scene, run or study.", show_default=False)],
+    quicklook: Annotated[Path | None, typer.Option("--quicklook", help="Draw a scene as a PNG.")] = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+    as_json: Json = False,
+) -> None:
+    """Say what a scene, run or study is: extent, layers, validity, dates, scores."""
+    with session(quiet=quiet, debug=debug, as_json=as_json) as console:
+        kind = _kind(path)
+        if kind == "scene":
+            content, text = _scene(path, quicklook)
+        else:
+            _refuse_quicklook(quicklook, kind)
+            content, text = _run(path) if kind == "run" else _study(path)
+        console.result(content, text)
+
+
+_MARKS = {"scene.json": "scene", "model.json": "run", "study.json": "study"}
+
+
+def _kind(path: Path) -> str:
+    from landslip.errors import InputError, MissingInputError
+
+    if not path.exists():
+        message = f"{path}: no such folder; check the path"
+        raise MissingInputError(message)
+    kind = next((kind for name, kind in _MARKS.items() if (path / name).is_file()), None)
+    if kind is None:
+        message = f"{path}: no finished scene, run or study (none of {', '.join(_MARKS)} in it); check the path"
+        raise InputError(message)
+    return kind
+
+
+def _refuse_quicklook(quicklook: Path | None, kind: str) -> None:
+    from landslip.errors import ConfigError
+
+    if quicklook is not None:
+        message = f"--quicklook draws scenes, this is a {kind}; leave it out"
+        raise ConfigError(message)
+
+
+def _scene(path: Path, quicklook: Path | None) -> tuple[dict[str, Any], str]:
+    from landslip.scene.describe import describe_scene, in_words
+    from landslip.scene.store import Scene
+
+    scene = Scene.open(path)
+    content = describe_scene(scene)
+    if quicklook is not None:
+        from landslip.scene.quicklook import draw_quicklook
+
+        draw_quicklook(scene, quicklook)
+        content["quicklook"] = str(quicklook)
+    return content, in_words(content)
+
+
+def _run(path: Path) -> tuple[dict[str, Any], str]:
+    from landslip.files import read_complete
+
+    model = read_complete(path, "model.json", what="run")
+    architecture, recipe = model.get("architecture", {}), model.get("recipe", {})
+    content = {
+        "kind": "run",
+        "path": str(path),
+        "version": model.get("version"),
+        "model": architecture.get("name"),
+        "parameters": architecture.get("parameters"),
+        "weights": architecture.get("weights"),
+        "layers": list(recipe.get("layers", [])),
+        "threshold": model.get("threshold"),
+        "licence": model.get("licence") or None,
+        "scores": model.get("scores", {}),
+        "training": model.get("training", {}),
+    }
+    layers = ", ".join(content["layers"])
+    lines = [
+        f"run {path}",
+        f"  model      {content['model']}, {content['parameters'] or 'unknown number of'} parameters, "
+        f"weights: {content['weights'] or 'none'}",
+        f"  layers     {layers}",
+        f"  threshold  {content['threshold']:.3f} (chosen on validation)",
+        *_score_lines(content["scores"]),
+    ]
+    if content["licence"]:
+        lines.append(f"  licence    {content['licence']}")
+    return content, "\n".join(lines)
+
+
+def _score_lines(scores: dict[str, Any]) -> list[str]:
+    lines = []
+    for part in ("train", "validation", "test"):
+        found = scores.get(part)
+        if isinstance(found, dict):
+            words = [f"{name} {_figure(found[name])}" for name in ("precision", "recall", "f1", "iou") if name in found]
+            lines.append(f"  {part:<10} {', '.join(words)}")
+    return lines
+
+
+def _study(path: Path) -> tuple[dict[str, Any], str]:
+    from landslip.files import read_complete
+
+    study = read_complete(path, "study.json", what="study")
+    rows = [
+        {
+            "name": row.get("name"),
+            "label": row.get("label"),
+            "parameters": row.get("parameters"),
+            "f1": row.get("scores", {}).get("test", {}).get("f1"),
+        }
+        for row in study.get("rows", [])
+    ]
+    keys = ("version", "title", "design", "seeds", "blocks", "claims", "claims_reason", "warnings")
+    content = {"kind": "study", "path": str(path), **{key: study.get(key) for key in keys}, "rows": rows}
+    lines = [
+        f"study {path}: {study.get('title')}",
+        f"  design     {study.get('design')}, {len(rows)} rows, {len(study.get('seeds', []))} seeds, "
+        f"{study.get('blocks')} test blocks",
+        *(f"  {row['label']:<40} test F1 {_estimate(row['f1'])}" for row in rows),
+    ]
+    if not study.get("claims", False) and study.get("claims_reason"):
+        lines.append(f"  note       no claims: {study['claims_reason']}")
+    lines += [f"  note       {warning}" for warning in study.get("warnings", [])]
+    return content, "\n".join(lines)
+
+
+def _estimate(estimate: dict[str, Any] | None) -> str:
+    if not estimate or estimate.get("value") is None:
+        return "undefined"
+    if estimate.get("low") is None:
+        return _figure(estimate["value"])
+    return f"{_figure(estimate['value'])} ({_figure(estimate['low'])} to {_figure(estimate['high'])})"
+
+
+def _figure(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
