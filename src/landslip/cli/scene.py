@@ -97,7 +97,8 @@ def command(
 
             draw_quicklook(scene, quicklook)
         summary = describe_scene(scene, statistics=False)
-        console.result(summary, in_words(summary))
+        said = {key: value for key, value in summary.items() if key != "remarks"}  # they were warnings already
+        console.result(summary, in_words(said))
 
 
 def _config(images: list[str], given: dict[str, Any]) -> SceneConfig:

@@ -105,8 +105,8 @@ class Mosaic:
             return Pixels(np.full((len(self.bands), *window.shape), np.nan, np.float32), nothing, nothing.copy())
         if len(parts) == 1:
             return parts[0]
-        image = np.stack([part.image for part in parts]).any(axis=0)
-        clear = np.stack([part.clear for part in parts]).any(axis=0)
+        image = _any([part.image for part in parts])
+        clear = _any([part.clear for part in parts])
         bands = _median(parts) if self._merging.merge == "median" else _first(parts)
         return Pixels(bands, image, clear)
 
@@ -142,7 +142,7 @@ class _ImageReader:
 
     def read(self, window: Window) -> Pixels:
         bands = np.stack([reader.reflectance(window) for reader in self._bands])
-        image: NDArray[np.bool_] = np.isfinite(bands).all(axis=0)
+        image = ~_any([np.isnan(band) for band in bands])
         clear = image & self._clear(window)
         bands[:, ~clear] = np.nan
         return Pixels(bands, image, clear)
@@ -166,6 +166,13 @@ def _footprint(source: Grid, grid: Grid) -> Window:
     first_row, first_col = int(row) - margin, int(col) - margin
     window = Window(first_row, first_col, int(bottom) + margin - first_row, int(right) + margin - first_col)
     return window.intersection(grid.window)
+
+
+def _any(masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    found = masks[0].copy()
+    for mask in masks[1:]:
+        found |= mask
+    return found
 
 
 def _first(parts: Sequence[Pixels]) -> NDArray[np.float32]:
