@@ -138,9 +138,9 @@ def _row(folder: Path, spec: tuple[Any, ...], tiles: TileSet, shape: Shape, rng:
     for seed in seeds:
         run = folder / "runs" / name / f"seed{seed}"
         run.mkdir(parents=True, exist_ok=True)
-        noise = np.stack([ndimage.gaussian_filter(rng.normal(size=t.shape), 1.2) for t in test.label]) * 2.4
-        logit = np.where(test.label == 1, 2.4 * quality - 0.2, -2.6 * quality) + noise * (1.9 - 1.4 * quality)
-        probability = (1 / (1 + np.exp(-2 * logit))).astype(np.float16)
+        noise = np.stack([ndimage.gaussian_filter(rng.normal(size=t.shape), 1.5) for t in test.label]) * 5.3
+        logit = np.where(test.label == 1, 2.2 * quality - 0.6, -2.9) + noise * (1.75 - quality)
+        probability = (1 / (1 + np.exp(-1.4 * logit))).astype(np.float16)
         valid = test.counted()
         np.savez(run / "predictions.npz", index=test_index, probability=np.where(valid, probability, np.nan))
         first = probability.astype(np.float32) if seed == 0 else first

@@ -12,7 +12,7 @@ from typing import Literal
 
 from landslip.errors import InputError
 from landslip.report.model import FEWEST_BLOCKS, Comparison, Effect, Row, Study
-from landslip.report.words import capital, count, difference, listed, number
+from landslip.report.words import capital, count, difference, listed, number, within
 
 Verdict = Literal["nothing claimed", "data ahead", "network ahead", "no difference supported", "listed"]
 
@@ -98,7 +98,10 @@ def _rival(study: Study) -> Row | None:
 
 
 def _data_or_network(study: Study, data: Row, rival: Row, main: Comparison) -> tuple[Verdict, str]:
-    scores = f"the {data.label} has an F1 of {number(_f1(data))} on the test part, the {rival.label} {number(_f1(rival))}"
+    scores = (
+        f"the {within(data.label)} has an F1 of {number(_f1(data))} on the test part, "
+        f"the {within(rival.label)} {number(_f1(rival))}"
+    )
     if main.supported and main.difference.value > 0:
         text = f"Better training data did more than a bigger network: {scores} ({difference(main.difference)})."
         return "data ahead", text
@@ -137,17 +140,17 @@ def _against_baseline(study: Study, data: Row, rival: Row, baseline: Row | None)
     if behind:
         clauses.append(f"{_named(behind)} {'do' if len(behind) > 1 else 'does'} worse")
     if open_ and clauses:
-        clauses.append(f"for the {open_[0].label} no difference is supported")
+        clauses.append(f"for the {within(open_[0].label)} no difference is supported")
     if not clauses:
-        names = " nor for the ".join(row.label for row in open_)
-        return f"Against the {baseline.label} (F1 {number(_f1(baseline))}), no difference is supported for the {names}."
+        names = " nor for the ".join(within(row.label) for row in open_)
+        return f"Against the {within(baseline.label)} (F1 {number(_f1(baseline))}), no difference is supported for the {names}."
     control = _control_clause(study, data) if any(row is data for row, _ in ahead) else ""
-    text = f"Against the {baseline.label} (F1 {number(_f1(baseline))}), {listed(clauses)}"
+    text = f"Against the {within(baseline.label)} (F1 {number(_f1(baseline))}), {listed(clauses)}"
     return f"{text}{control}."
 
 
 def _named(pairs: list[tuple[Row, Comparison]]) -> str:
-    return listed([f"the {row.label} ({difference(c.difference, name_it=False)})" for row, c in pairs])
+    return listed([f"the {within(row.label)} ({difference(c.difference, name_it=False)})" for row, c in pairs])
 
 
 def _control_clause(study: Study, data: Row) -> str:
@@ -156,13 +159,14 @@ def _control_clause(study: Study, data: Row) -> str:
     if control is None or found is None:
         return ""
     values = difference(found.difference, name_it=False)
+    other = "the same network trained for as many updates on the plain data"
     if found.supported and found.difference.value > 0:
-        return f"; more training alone does not explain it, for the {data.label} stays ahead of the {control.label} ({values})"
+        return f"; longer training alone does not explain what the data gain, which stay ahead of {other} ({values})"
     if found.supported:
-        return f"; yet the {control.label} does better still (the {data.label} is at {values}), so more training does more than the data"
+        return f"; yet {other} does better still (the data {values}), so what helped is longer training"
     return (
-        f"; but more training alone may explain what the {data.label} gains, for no difference from the "
-        f"{control.label} is supported ({values})"
+        f"; but longer training alone may explain what the data gain, for against {other} no difference is supported "
+        f"({values})"
     )
 
 

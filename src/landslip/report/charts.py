@@ -20,7 +20,7 @@ from landslip.report.words import area, number
 MOST_LINES = 8
 """Rows that one panel can tell apart; a longer study shows its first and says so."""
 
-SMALL, WIDE = (288, 264), (440, 320)
+SMALL, WIDE = (288, 264), (372, 300)
 
 
 def row_colors(rows: Sequence[Row]) -> dict[str, str]:
@@ -136,8 +136,8 @@ def _f1_contours(axes: Any) -> None:  # noqa: ANN401 - matplotlib
         shown = precision <= 1
         axes.plot(recall[shown], precision[shown], color=PALETTE["rule"], linewidth=0.8, zorder=0)
         axes.annotate(
-            f"F1 {f1}", (1, f1 / (2 - f1)), xytext=(-2, 2), textcoords="offset points", ha="right",
-            fontsize="small", color=PALETTE["muted"],
+            f"F1 {f1}", (1, f1 / (2 - f1)), xytext=(4, 0), textcoords="offset points", va="center",
+            fontsize="small", color=PALETTE["muted"], annotation_clip=False,
         )  # fmt: skip
 
 

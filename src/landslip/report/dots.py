@@ -69,8 +69,8 @@ def dots(entries: Sequence[Entry], *, caption: str, axis: str, legend: str = "",
     if differences:
         values.append(0.0)
     start, stop, step = nice_axis(min(values), max(values))
-    if not differences:
-        start = max(0.0, start)
+    if not differences:  # scores live between 0 and 1
+        start, stop = max(0.0, start), min(1.0, stop)
 
     def at(value: float) -> float:
         return round(100 * (value - start) / (stop - start), 3)

@@ -92,6 +92,9 @@ def _items(value: Any) -> Iterable[tuple[str, Any]]:  # noqa: ANN401 - a JSON va
 
 
 def _name(name: str) -> str:
+    known = {"sha256": "SHA-256", "crs": "CRS", "aoi": "AOI"}
+    if name in known:
+        return known[name]
     units = {"_m2": " (m²)", "_km2": " (km²)", "_px": " (pixels)", "_m": " (m)", "_deg": " (degrees)"}
     for suffix, unit in units.items():
         if name.endswith(suffix):

@@ -92,19 +92,25 @@ def true_color(tiles: TileSet) -> NDArray[np.uint8]:
     Returns
     -------
     numpy.ndarray
-        ``(n, size, size, 3)`` uint8: red, green and blue between their 1st and 99th percentile, or the
-        first layer in grey where the study has no such layers.
+        ``(n, size, size, 3)`` uint8: red, green and blue, each from its 1st percentile over one common range,
+        so that colours stay natural; the first layer in grey where the study has no such layers.
     """
     names = ("red", "green", "blue") if {"red", "green", "blue"} <= set(tiles.layers) else (tiles.layers[0],) * 3
+    bands = [tiles.image[:, tiles.layers.index(name)] for name in names]
+    ends = [_ends(band) for band in bands]
+    width = max(max(high - low for low, high in ends), 1e-9)
     out = np.empty((len(tiles), tiles.size, tiles.size, 3), np.uint8)
-    for k, name in enumerate(names):
-        band = tiles.image[:, tiles.layers.index(name)]
-        sample = band.ravel()[:: max(1, band.size // 2_000_000)]
-        sample = sample[np.isfinite(sample)]
-        low, high = np.percentile(sample, (1, 99)) if sample.size else (0.0, 1.0)
-        scaled = (band.astype(np.float32) - low) / max(float(high - low), 1e-9)
-        out[..., k] = np.nan_to_num(np.clip(scaled, 0, 1) ** 0.8 * 255)  # a little lift of dark forest
+    for k, (band, (low, _)) in enumerate(zip(bands, ends, strict=True)):
+        scaled = np.clip((band - np.float32(low)) / np.float32(width), 0, 1)
+        out[..., k] = np.nan_to_num(scaled**0.7 * 255)  # lifts dark forest
     return out
+
+
+def _ends(band: NDArray[np.float32]) -> tuple[float, float]:
+    sample = band.ravel()[:: max(1, band.size // 2_000_000)]
+    sample = sample[np.isfinite(sample)]
+    low, high = np.percentile(sample, (1, 99)) if sample.size else (0.0, 1.0)
+    return float(low), float(high)
 
 
 def classes(probability: NDArray[Any], tiles: TileSet, threshold: float) -> NDArray[np.uint8]:
@@ -195,7 +201,7 @@ def split_picture(
     out = np.dstack([color.astype(np.float64), np.where(shown, 255.0, 0.0)])
     for value, name in _PART_COLOR.items():
         where = part == value
-        out[where, :3] = 0.62 * out[where, :3] + 0.38 * rgb(name)
+        out[where, :3] = 0.72 * out[where, :3] + 0.28 * rgb(name)
     out[mapped, :3] = 255
     factor = _factor(places.shape)
     _draw_borders(out, part, max(1, factor) * 2 if not patches else factor)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from landslip.report import charts, tables
 from landslip.report.answer import answer
@@ -87,6 +88,7 @@ def render(study: Study, pictures: Pictures, drawn: dict[str, Chart]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["unbroken"] = unbroken
     css, js = _asset("report.css"), _asset("report.js")
     context = {
         "study": study,
@@ -103,6 +105,12 @@ def render(study: Study, pictures: Pictures, drawn: dict[str, Chart]) -> str:
     }
     context["contents"] = _contents(context)
     return environment.get_template("report.html.j2").render(context)
+
+
+def unbroken(text: str) -> Markup:
+    """Keep figures and names such as U-Net on one line."""
+    escaped = str(escape(text))
+    return Markup(re.sub(r"\bU-Net\b|ResNet-\d+|[+−][\d.]+ to [+−]?[\d.]+", r'<span class="nowrap">\g<0></span>', escaped))
 
 
 def content_policy(js: str) -> str:
@@ -196,7 +204,7 @@ def _charts(study: Study, drawn: dict[str, Chart]) -> dict[str, Any]:
     over = f"mean over {count(seeds)} seeds, band from the lowest to the highest seed" if seeds > 1 else "one seed"
     captions = {
         "training": ("Figure 2.", f"Loss and F1 by epoch ({over}). Open circle: the epoch kept, that of least validation loss."),
-        "precision_recall": ("Figure 4.", "Precision against recall on the test part as the threshold moves, all seeds pooled; grey: lines of equal F1."),
+        "precision_recall": ("Figure 4.", "Precision against recall on the test part as the threshold moves, seeds pooled. Thin lines: equal F1."),
         "reliability": ("Figure 5.", "Whether a probability means what it says: observed share of landslide by predicted probability on the test part (dashed: perfect), and how many pixels lie there."),
         "size_chart": ("Figure 6.", "Scores by size of the landslide, found or right by at least half of the area, mean over seeds."),
         "area_chart": ("Figure 7.", "How often landslides of an area occur: mapped ones, and those of each row’s map, in the test part."),
@@ -229,7 +237,7 @@ def _pictures(study: Study, pictures: Pictures) -> dict[str, Any]:
     return {
         "split_pictures": [embed(p) for p in pictures.split],
         "split_caption": f"{what}, tinted by part; what is left out between parts keeps no tint.{north}",
-        "split_width": _column_width(pictures.split, widest=900),
+        "split_width": _column_width(pictures.split, widest=976, tall=640),
         "map_pictures": [embed(p, told=told.get(p.title, "")) for p in pictures.maps],
         "map_caption": f"What each row predicts on the test part, over the image in grey.{seed}{fold}{north}",
         "map_width": _column_width(pictures.maps, widest=460),
@@ -244,14 +252,14 @@ def _zoom(zoom: Any) -> dict[str, Any]:  # noqa: ANN401 - a Zoom
     return {"title": zoom.title, "pictures": shown}
 
 
-def _column_width(pictures: Sequence[Picture], widest: int) -> int:
-    """Return the least width of a column in CSS pixels: the wider a picture's shape, the fewer side by side."""
+def _column_width(pictures: Sequence[Picture], widest: int, tall: int = 300) -> int:
+    """Return the width of a column in CSS pixels: the wider a picture's shape, the fewer side by side."""
     if not pictures:
         return widest
     aspect = max(p.pixels.shape[1] / p.pixels.shape[0] for p in pictures)
     if len(pictures) > 1:
-        widest = min(widest, 460)
-    return int(min(widest, max(180, 300 * aspect)))
+        widest, tall = min(widest, 460), min(tall, 300)
+    return int(min(widest, max(150, tall * aspect)))
 
 
 def _contents(context: dict[str, Any]) -> list[tuple[str, str]]:

@@ -111,7 +111,7 @@ def comparison_table(study: Study) -> Table | None:
         )
     if not rows:
         return None
-    heads = ("Row", "less", "Difference of F1", "95 % interval", "p", "p, Holm", "Supported")
+    heads = ("Row", "less", "Difference of F1", "95 % interval", "p", "Holm’s p", "Supported")
     text = "Pairs of rows on the same draws. A difference counts as supported where its interval leaves zero out and p after Holm’s correction is below 0.05."
     return Table("table-comparisons", text, heads, tuple(rows), (0, 1, 6))
 
@@ -249,7 +249,7 @@ def effects_table(study: Study) -> Table | None:
         verdict = _verdict(study, found.supported, e.value).replace("no difference", "no effect")
         cells = (_word(found.factor), _word(found.label), Cell(signed(e.value), e.value), Cell(span, e.low), _p(found.p_holm))
         rows.append((*cells, _word(verdict)))
-    heads = ("Factor", "Change", "Effect on F1", "95 % interval", "p, Holm", "Supported")
+    heads = ("Factor", "Change", "Effect on F1", "95 % interval", "Holm’s p", "Supported")
     caption = "Mean change of F1 on the test part, over all rows that differ in this alone."
     return Table("table-effects", caption, heads, tuple(rows), (0, 1, 5))
 

@@ -74,6 +74,13 @@ def listed(items: Sequence[str], *, last: str = "and") -> str:
     return f"{', '.join(items[:-1])} {last} {items[-1]}"
 
 
+def within(label: str) -> str:
+    """Return a label as it stands inside a sentence: ``Data-centric U-Net`` loses its capital, ``ResNet-34`` keeps it."""
+    first = label.split(" ", 1)[0]
+    plain_word = len(first) > 2 and first[1:].islower()
+    return label[:1].lower() + label[1:] if plain_word else label
+
+
 def capital(text: str) -> str:
     """Return the text with its first letter in upper case, the rest untouched."""
     return text[:1].upper() + text[1:]
