@@ -24,6 +24,7 @@ from landslip.scene.tree import Tree
 SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt", ".img")
 """Files that are looked at in a folder or archive."""
 
+_DATE_TAGS = ("SENSING_TIME", "ACQUISITION_DATE", "DATE", "TIFFTAG_DATETIME")
 _DATE = re.compile(r"(?<!\d)(20\d{2})[-:]?(0[1-9]|1[0-2])[-:]?(0[1-9]|[12]\d|3[01])(?!\d{3})")
 
 
@@ -221,7 +222,9 @@ def _image(group: dict[str, BandFile], remarks: list[str]) -> Image:
     first = next(iter(bands.values()))
     folder = Path(first.path).parent.name
     own = tuple(r for r in remarks if any(r.startswith(Path(p).name) for p in paths))
-    date = next((d for p in paths if (d := date_in(Path(p).stem))), None) or _dated(paths[0]) or date_in(folder)
+    tags = _tags(paths[0])
+    stamp = next((tags[key] for key in _DATE_TAGS if key in tags), "")
+    date = next((d for text in (*(Path(p).stem for p in paths), stamp, folder) if (d := date_in(text))), None)
     level = next((lev for lev in ("L1C", "L2A") if lev in f"{folder}/{first.name}".upper()), None)
     return check_image(
         Image(
@@ -233,12 +236,11 @@ def _image(group: dict[str, BandFile], remarks: list[str]) -> Image:
             date=date,
             files=tuple(os.fspath(p) for p in paths),
             remarks=own,
+            simulated=tags.get("SIMULATED") == "YES",
         )
     )
 
 
-def _dated(path: str) -> str | None:
+def _tags(path: str) -> dict[str, str]:
     with open_raster(path) as dataset:
-        tags = dataset.tags()
-    text = next((tags[k] for k in ("ACQUISITION_DATE", "DATE", "TIFFTAG_DATETIME") if k in tags), "")
-    return date_in(text)
+        return dict(dataset.tags())

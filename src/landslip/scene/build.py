@@ -117,7 +117,7 @@ def build_scene(config: SceneConfig, out: str | os.PathLike[str], *, progress: P
             write_inventory(inputs.inventory, out / INVENTORY)
         content = _content(inputs, config, tally, counts)
         content["remarks"] = remarks.said
-        content["checksums"] = checksums(_input_files(inputs, config), progress)
+        content["sources"] = checksums(_input_files(inputs, config), progress)
         write_json(out / LOG, {"started": round(started), "seconds": round(time.time() - started, 2), **_paths(config)})
         write_json(out / SCENE_JSON, content)
     return Scene.open(out)
@@ -276,6 +276,7 @@ def _content(inputs: _Inputs, config: SceneConfig, tally: LayerTally, counts: di
             if images
         },
         "settings": _settings(config),
+        "simulated": any(image.simulated for image in [*inputs.post, *inputs.pre]),
     }
     if inputs.shift is not None:
         content["pre_shift"] = inputs.shift.to_dict(corrected=config.coregister)

@@ -46,7 +46,7 @@ def describe_scene(scene: Scene, *, statistics: bool = True) -> dict[str, Any]:
         "validity": info["validity"],
         "dates": scene.dates,
     }
-    for key in ("images", "elevation", "pre_shift", "inventory", "remarks", "checksums"):
+    for key in ("images", "elevation", "pre_shift", "inventory", "remarks", "sources", "simulated"):
         if info.get(key):
             content[key] = info[key]
     if statistics:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from landslip.errors import GridMismatchError, InputError
@@ -69,6 +69,8 @@ class Image:
         Local files that the checksum covers.
     remarks
         What the user should know, in sentences.
+    simulated
+        Whether the pixels are a simulation's.
     """
 
     name: str
@@ -78,7 +80,8 @@ class Image:
     baseline: str | None = None
     date: str | None = None
     files: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = field(default=())
+    remarks: tuple[str, ...] = ()
+    simulated: bool = False
 
     @property
     def reference(self) -> BandFile:
