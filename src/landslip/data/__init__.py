@@ -2,3 +2,9 @@
 
 Never imports rasterio, geopandas or numba at module level: prepared tiles train where PyTorch is alone.
 """
+
+from landslip.data.patches import PatchDataset, open_patches
+from landslip.data.tiles import cut_tiles
+from landslip.data.tileset import UNKNOWN, Part, TileSet
+
+__all__ = ["UNKNOWN", "Part", "PatchDataset", "TileSet", "cut_tiles", "open_patches"]
