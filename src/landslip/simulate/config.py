@@ -49,7 +49,7 @@ class SimulateConfig(Config):
     prevalence: float = Field(default=0.02, ge=0.01, le=0.03)
     truncation: float = Field(default=0.002, gt=0, le=0.01)
     old_scars: float = Field(default=0.006, ge=0.0005, le=0.03)
-    relief_m: float = Field(default=420.0, ge=100, le=2000)
+    relief_m: float = Field(default=500.0, ge=100, le=2000)
     plain: float = Field(default=0.2, ge=0, le=0.6)
     cloud: float = Field(default=0.02, ge=0, le=0.3)
     missed: float = Field(default=0.05, ge=0, lt=1)

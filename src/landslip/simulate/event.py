@@ -176,7 +176,7 @@ def _place(config: SimulateConfig) -> _Place:
 
 def _waves(config: SimulateConfig) -> tuple[Wave, Wave]:
     """Return the event's landslides, and older ones that no inventory has."""
-    return Wave("landslides", config.prevalence, (0.7, 3.2)), Wave("old landslides", config.old_scars, (2.5, 2.2))
+    return Wave("landslides", config.prevalence, (0.8, 2.7)), Wave("old landslides", config.old_scars, (2.5, 2.2))
 
 
 def _elevation_model(config: SimulateConfig, place: _Place, z: Field2D) -> NDArray[np.float32]:

@@ -135,7 +135,7 @@ def _turned(config: SimulateConfig, ground: Ground, cover: NDArray[np.uint8]) ->
     shape = (cover.shape[0], cover.shape[1])
     field = fractal(shape, stream(config.seed, "turned"), beta=2.8, longest_px=200, shortest_px=3)
     high = (ground.relief.z - ground.relief.z.mean()) / max(float(ground.relief.z.std()), 1.0)
-    turned = np.clip(0.25 + 0.22 * field + 0.12 * high, 0, 1)
+    turned = np.clip(0.22 + 0.16 * field + 0.12 * high, 0, 1)
     leafy = np.isin(cover, (Cover.BROADLEAF, Cover.SCRUB, Cover.GRASS))
     result: Field2D = np.where(leafy, turned, 0).astype(np.float32)
     return result

@@ -133,8 +133,8 @@ def _cut(
     """Clear-cuts are whole stands; a third of them are felled between the dates."""
     chance = hashed(stand, salt=config.seed + 5)
     forest = ((post == Cover.BROADLEAF) | (post == Cover.CONIFER)) & ~farmed & (relief.slope_deg > 3)
-    post[forest & (chance < 0.028)] = Cover.CLEAR_CUT
-    pre[forest & (chance < 0.019)] = Cover.CLEAR_CUT
+    post[forest & (chance < 0.034)] = Cover.CLEAR_CUT
+    pre[forest & (chance < 0.022)] = Cover.CLEAR_CUT
 
 
 def _blobs(
@@ -142,14 +142,14 @@ def _blobs(
 ) -> Mask:
     """Round patches with ragged edges."""
     mask = np.zeros(shape, bool)
-    ragged = fractal(shape, rng, beta=3.0, longest_px=30, shortest_px=2)
+    ragged = fractal(shape, rng, beta=3.6, longest_px=24, shortest_px=5)
     for (r, c), radius in zip(centres, radius_px, strict=True):
         reach = int(radius * 2) + 2
         r0, r1, c0, c1 = max(r - reach, 0), r + reach + 1, max(c - reach, 0), c + reach + 1
         part = ragged[r0:r1, c0:c1]
         y, x = np.indices(part.shape)
         away = np.hypot(y + r0 - r, x + c0 - c)
-        mask[r0:r1, c0:c1] |= away < radius * (1 + 0.35 * part)
+        mask[r0:r1, c0:c1] |= away < radius * (1 + 0.3 * part)
     return mask
 
 

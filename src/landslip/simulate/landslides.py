@@ -29,6 +29,7 @@ _FINE = 5
 
 _TRIES = 400
 _LONG_M2 = 2500.0
+_BRANCHED_M2 = 4000.0
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _make_wave(
         made = _place(area, z, window, taken, candidates, rng)
         if made is not None:
             polygon, crown, toe = made
-            traits = rng.normal(0, 0.5), np.exp(rng.normal(0, 0.2)), rng.beta(*wave.regrowth)
+            traits = rng.normal(0, 0.5), np.exp(rng.normal(-0.03, 0.26)), rng.beta(*wave.regrowth)
             found.append(Landslide(polygon, float(area), crown, toe, *(float(t) for t in traits)))
     task.advance(note=f"{len(found)} {wave.name}")
     return found
@@ -136,7 +137,7 @@ def _starts(config: SimulateConfig, relief: Relief, scene: Window, name: str, co
     shape = (relief.z.shape[0], relief.z.shape[1])
     steep = gaussian_filter(relief.slope_deg, 1.5)
     cluster = fractal(shape, stream(config.seed, f"{name} cluster"), beta=3.4, longest_px=400, shortest_px=10)
-    weight = np.exp(1.1 * np.clip(cluster, -2.5, 2.5)) / (1 + np.exp(-(steep - 29) / 3.0))
+    weight = np.exp(1.1 * np.clip(cluster, -2.5, 2.5)) / (1 + np.exp(-(steep - 31) / 2.5))
     weight *= (steep > 15) & (relief.above_m > 10)
     inside = np.zeros(shape, bool)
     inside[scene.slices] = True
@@ -186,14 +187,16 @@ def _shape(
     toe = (float(path[-1, 0]), float(path[-1, 1]))
     if length > 3 and _height(z, crown[0], crown[1]) - _height(z, *toe) < 0.1 * run * PIXEL_M:
         return None
-    profile = _profile(len(path), rng)
+    arms = [(path, _profile(len(path), rng))]
+    if area_m2 > _BRANCHED_M2 and rng.random() < 0.5:
+        second = _second_head(z, path, area / run, rng)
+        arms.append((second, 0.8 * _profile(len(second), rng)))
     width = area / run
     polygon = Polygon()
-    for _ in range(4):
-        outline = _outline(path, width * profile)
-        if outline.is_empty:
+    for _ in range(5):
+        polygon = _joined([_outline(line, width * profile) for line, profile in arms if len(line) > 3])
+        if polygon.is_empty:
             return None
-        polygon = outline
         width *= area / polygon.area
     if abs(polygon.area / area - 1) > 0.25:
         return None
@@ -202,17 +205,37 @@ def _shape(
     return Polygon((shapely.get_coordinates(polygon.exterior) - centre) * factor + centre), toe
 
 
+def _second_head(z: Field2D, path: NDArray[np.float64], width: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Path of a second source beside the first, which flows into it lower down."""
+    beside = path[min(3, len(path) - 1)] - path[0]
+    beside = np.array([-beside[1], beside[0]]) / max(float(np.hypot(*beside)), 1e-9)
+    start = path[0] + rng.choice([-1, 1]) * rng.uniform(0.7, 1.4) * width * beside
+    step = float(np.hypot(*(path[1] - path[0])))
+    return _descend(z, start[0], start[1], rng.uniform(0.4, 0.9) * step * len(path), step)
+
+
+def _joined(outlines: list[Polygon]) -> Polygon:
+    """Union of outlines without holes; its largest part where they do not touch."""
+    parts = shapely.get_parts(shapely.union_all(outlines))
+    largest = max(parts, key=shapely.area, default=None)
+    return Polygon() if largest is None or largest.is_empty else Polygon(largest.exterior)
+
+
 def _profile(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Half-widths along the path on both sides, (2, count), of mean about one half."""
     t = np.linspace(0, 1, count)
     head = np.sqrt(np.clip(1 - np.square(1 - np.minimum(t / rng.uniform(0.12, 0.3), 1)), 0, 1))
     end = rng.uniform(0.08, 0.25)
     tail = np.sqrt(np.clip(1 - np.square(np.maximum(t - 1 + end, 0) / end), 0, 1))
-    neck = 1 - rng.uniform(0, 0.55) * np.sin(np.pi * np.clip((t - 0.2) / 0.7, 0, 1))
+    neck = 1 - rng.uniform(0, 0.6) * np.sin(np.pi * np.clip((t - 0.2) / 0.7, 0, 1))
+    taper = 1 + rng.normal(0.25, 0.35) * (0.5 - t)
     sides = []
     for _ in range(2):
-        knots = rng.normal(0, 0.22, max(4, count // 6))
-        sides.append(0.5 * head * tail * neck * np.exp(np.interp(t, np.linspace(0, 1, knots.size), knots)))
+        ragged = np.zeros(count)
+        for apart, spread in ((8, 0.22), (3, 0.22)):
+            knots = rng.normal(0, spread, max(4, count // apart))
+            ragged += np.interp(t, np.linspace(0, 1, knots.size), knots)
+        sides.append(0.5 * head * tail * neck * taper * np.exp(ragged))
     return np.array(sides)
 
 

@@ -59,8 +59,8 @@ class Material:
 
 
 MATERIALS: dict[Cover, Material] = {
-    Cover.BROADLEAF: Material((0.027, 0.048, 0.030, 0.310), 0.10, 0.10, 0.08),
-    Cover.CONIFER: Material((0.020, 0.033, 0.021, 0.205), 0.12, 0.08, 0.10),
+    Cover.BROADLEAF: Material((0.027, 0.048, 0.030, 0.310), 0.12, 0.07, 0.07),
+    Cover.CONIFER: Material((0.020, 0.033, 0.021, 0.205), 0.13, 0.06, 0.09),
     Cover.SCRUB: Material((0.034, 0.056, 0.047, 0.265), 0.10, 0.14, 0.10),
     Cover.GRASS: Material((0.039, 0.069, 0.054, 0.320), 0.05, 0.12, 0.14),
     Cover.CROP: Material((0.035, 0.063, 0.042, 0.390), 0.04, 0.07, 0.18),

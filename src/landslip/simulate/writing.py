@@ -22,6 +22,7 @@ def write_band(path: Path, grid: Grid, name: str, pixels: NDArray[np.uint16], ti
     """Write one band of digital numbers, with its offset, scale and sensing time declared in the file."""
     moment = time.astimezone(UTC)
     tags = {
+        "SIMULATED": "YES",
         "BOA_ADD_OFFSET": str(OFFSET),
         "QUANTIFICATION_VALUE": str(QUANTIFICATION),
         "SENSING_TIME": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
