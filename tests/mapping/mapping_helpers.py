@@ -22,8 +22,8 @@ from landslip.scene.store import Scene
 
 LAYERS = ("red", "green", "slope")
 STATISTICS = {
-    "red": LayerStatistics(mean=0.1, std=0.05, low=0.0, high=0.3),
-    "green": LayerStatistics(mean=0.1, std=0.05, low=0.0, high=0.3),
+    "red": LayerStatistics(mean=0.15, std=0.05, low=0.0, high=0.3),
+    "green": LayerStatistics(mean=0.15, std=0.05, low=0.0, high=0.3),
     "slope": LayerStatistics(mean=20.0, std=10.0, low=0.0, high=60.0),
 }
 

@@ -8,7 +8,6 @@ from mapping_helpers import LAYERS, Constant, Pixelwise, member, scene_layers, u
 from torch import nn
 
 from landslip.errors import InputError, LayerError, ModelError, OutputError
-from landslip.files import PARTIAL
 from landslip.mapping.config import PredictConfig
 from landslip.mapping.parts import Parts
 from landslip.mapping.predict import assemble, entropy, predict_bands
@@ -21,8 +20,9 @@ def run(members, scene, tmp_path, *, name="out", resume=False, **options) -> np.
     members = members if isinstance(members, list) else [members]
     config = PredictConfig(**({"tile": 32, "overlap": 8, "batch": 4} | F32 | options))
     out = tmp_path / name
-    prepared = prepare(members, scene, config, out / PARTIAL)
+    prepared = prepare(members, scene, config)
     parts = Parts(out, prepared.identity(), resume=resume)
+    prepared = prepared.with_objects(parts.folder)
     predict_bands(prepared.prediction, parts)
     assemble(prepared.prediction, parts, out / "probability.tif", {"model": "test"})
     with rasterio.open(out / "probability.tif") as dataset:
@@ -42,7 +42,7 @@ def test_pixelwise_model_sees_every_pixel_where_it_is(tmp_path, make_scene, shap
     scene = make_scene(shape)
     found = run(member(Pixelwise()), scene, tmp_path, overlap=10)[0]
     layers = scene.read(LAYERS)
-    logits = (layers[0] - 0.1) / 0.05 + (layers[1] - 0.1) / 0.05 + (layers[2] - 20) / 10
+    logits = (layers[0] - 0.15) / 0.05 + (layers[1] - 0.15) / 0.05 + (layers[2] - 20) / 10
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits)), atol=1e-5)
 
 
@@ -170,7 +170,7 @@ def test_resuming_after_any_band_gives_the_same_bytes(tmp_path, make_scene):
     config = PredictConfig(tile=32, overlap=8, batch=4, **F32)
     for stop in (1, 2):
         out = tmp_path / f"cut{stop}"
-        prepared = prepare([model], scene, config, out / PARTIAL)
+        prepared = prepare([model], scene, config)
         parts = Parts(out, prepared.identity(), resume=False)
         assert len(prepared.prediction.plan.bands) == 3
 

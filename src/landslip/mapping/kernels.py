@@ -334,10 +334,14 @@ def flow_basins(
 ) -> tuple[NDArray[np.int32], int]:
     """Split the pixels ``inside`` (rows, cols) by the toe that they drain to.
 
-    Pixels are flooded from the lowest up (ties in raster order), 8-connected. Where the floods of two toes
-    meet, the saddle, they are joined when the shallower of the two toes lies less than ``depth`` metres
-    below; else the divide stays. Returns basins 1..n (0 outside) and n. Pixels without elevation join the
-    flood that reaches them first.
+    Pixels are flooded from the lowest up (ties in raster order), 8-connected; each joins the flood of its
+    lowest neighbour, the way water would leave it. Where the floods of two toes meet, the saddle, they are
+    joined when the shallower of the two toes lies less than ``depth`` metres below; else the divide stays.
+    Pixels without elevation come last. Returns basins 1..n (0 outside) and n.
+
+    References
+    ----------
+    Vincent & Soille (1991), doi:10.1109/34.87344, for watersheds by flooding.
     """
     rows, cols = inside.shape
     flat = np.where(np.isnan(elevation), np.float32(np.inf), elevation).ravel()
@@ -351,27 +355,31 @@ def flow_basins(
         row, col = pixel // cols, pixel % cols
         height = np.float64(flat[pixel])
         mine = 0
+        lowest = np.inf
         for step in range(9):
-            other_row, other_col = row + step // 3 - 1, col + step % 3 - 1
-            if step == 4 or not (0 <= other_row < rows and 0 <= other_col < cols):
+            beside_row, beside_col = row + step // 3 - 1, col + step % 3 - 1
+            if step == 4 or not (0 <= beside_row < rows and 0 <= beside_col < cols):
                 continue
-            label = basin[other_row * cols + other_col]
-            if label == 0:
+            beside = beside_row * cols + beside_col
+            if basin[beside] and (mine == 0 or flat[beside] < lowest):
+                mine = find(parent, basin[beside])
+                lowest = flat[beside]
+        if mine == 0:
+            count += 1
+            mine = count
+            floor[mine] = height
+        for step in range(9):
+            beside_row, beside_col = row + step // 3 - 1, col + step % 3 - 1
+            if step == 4 or not (0 <= beside_row < rows and 0 <= beside_col < cols):
                 continue
-            root = find(parent, label)
-            if mine == 0 or root == mine:
-                mine = root
+            beside = beside_row * cols + beside_col
+            root = find(parent, basin[beside])
+            if root == 0 or root == mine:
                 continue
             low, high = (mine, root) if floor[mine] <= floor[root] else (root, mine)
             if not height - floor[high] >= depth:
                 parent[high] = low
                 mine = low
-            elif floor[root] < floor[mine]:
-                mine = root
-        if mine == 0:
-            count += 1
-            mine = count
-            floor[mine] = height
         basin[pixel] = mine
     number = np.zeros(count + 1, np.int32)
     total = 0

@@ -49,6 +49,8 @@ class Member:
         Probability from which it calls a pixel landslide.
     checksum
         Of its weights and recipe; what tells whether an interrupted map may be resumed with it.
+    licence
+        Of its training data.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Member:
     recipe: Recipe
     threshold: float = 0.5
     checksum: str = ""
+    licence: str = ""
 
 
 def choose_device(name: str) -> torch.device:

@@ -19,6 +19,7 @@ from landslip.files import PARTIAL, atomic_path, read_json, write_json
 from landslip.mapping.blending import Band
 
 PLAN = "plan.json"
+ASSEMBLED = "assembled"
 
 
 class Parts:
@@ -84,6 +85,17 @@ class Parts:
             return np.zeros((fields, 0, cols), np.int64)
         carried: NDArray[np.int64] = _load(self._carry(band.number - 1))
         return carried
+
+    @property
+    def assembled(self) -> bool:
+        """Whether the parts have been put together."""
+        return (self.folder / ASSEMBLED).is_file()
+
+    def mark_assembled(self) -> None:
+        """Note that the parts have been put together, and remove them."""
+        write_json(self.folder / ASSEMBLED, {})
+        for path in self.folder.glob("*.npy"):
+            path.unlink()
 
     def remove(self) -> None:
         """Remove all parts."""

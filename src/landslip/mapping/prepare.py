@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,29 @@ class Prepared:
         """The members' mean threshold."""
         return float(np.mean([member.threshold for member in self.members]))
 
+    def with_objects(self, work: Path, *, progress: Progress = SILENT) -> Prepared:
+        """Segment the scene for every recipe that has object layers.
+
+        Parameters
+        ----------
+        work
+            Folder in which label rasters are left, and found again after an interruption.
+        progress
+            Shows the segmentation.
+
+        Raises
+        ------
+        ResourceError
+            The scene cannot be segmented in the memory allowed.
+        """
+        sources = [
+            source
+            if source.recipe.objects is None
+            else replace(source, objects=segment_scene(source, work, progress=progress))
+            for source in self.prediction.sources
+        ]
+        return replace(self, prediction=replace(self.prediction, sources=sources))
+
     def identity(self) -> dict[str, Any]:
         """All that decides about the probabilities, as JSON types; the same for the same result."""
         config = self.prediction.config
@@ -83,16 +106,13 @@ def member_of(bundle: Bundle, name: str) -> Member:
     for key in sorted(bundle.state):
         digest.update(key.encode())
         digest.update(bundle.state[key].detach().cpu().contiguous().numpy().tobytes())
-    return Member(name, bundle.network(), bundle.recipe, bundle.threshold, digest.hexdigest())
+    return Member(name, bundle.network(), bundle.recipe, bundle.threshold, digest.hexdigest(), bundle.licence)
 
 
 def prepare(
     members: Sequence[Member],
     scene: Scene,
     config: PredictConfig,
-    work: Path,
-    *,
-    progress: Progress = SILENT,
 ) -> Prepared:
     """Check that every member can be run on the scene, and set up their layers.
 
@@ -104,10 +124,6 @@ def prepare(
         Where to map.
     config
         Windows, device, precision, variants.
-    work
-        Folder for the segmentation of scenes whose recipe has object layers.
-    progress
-        Shows the segmentation.
 
     Raises
     ------
@@ -133,13 +149,7 @@ def prepare(
     if config.uncertainty != "none" and forward.predictions == 1:
         message = "uncertainty needs several predictions per pixel; add --variants flips or d4, or --ensemble RUN"
         raise InputError(message)
-    sources = []
-    for recipe in recipes.values():
-        source = SceneSource(scene, recipe, None, scene_scale(scene, recipe))
-        if recipe.objects is not None:
-            objects = segment_scene(source, work, progress=progress)
-            source = SceneSource(scene, recipe, objects, source.scale)
-        sources.append(source)
+    sources = [SceneSource(scene, recipe, None, scene_scale(scene, recipe)) for recipe in recipes.values()]
     return Prepared(Prediction(forward, sources, config), tuple(members), scene)
 
 

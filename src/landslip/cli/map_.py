@@ -1,0 +1,188 @@
+"""``landslip map``: a trained run and scenes in, landslides on a map out."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from landslip.cli.console import session
+from landslip.cli.options import Debug, Json, OutFolder, Quiet, Resume
+
+if TYPE_CHECKING:
+    from landslip.mapping.config import MapConfig
+
+WHAT, FILTERS, HOW = "What becomes a landslide", "Filters", "How it is computed"
+
+
+class Variants(StrEnum):
+    """Test-time variants."""
+
+    none = "none"
+    flips = "flips"
+    d4 = "d4"
+
+
+class Uncertainty(StrEnum):
+    """Kinds of the second band."""
+
+    none = "none"
+    entropy = "entropy"
+    disagreement = "disagreement"
+
+
+class Precision(StrEnum):
+    """Number formats of the forward pass."""
+
+    auto = "auto"
+    float32 = "float32"
+    bf16 = "bf16"
+
+
+class Format(StrEnum):
+    """Vector formats."""
+
+    gpkg = "gpkg"
+    parquet = "parquet"
+    geojson = "geojson"
+    fgb = "fgb"
+
+
+def command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained run.")],
+    scene: Annotated[list[Path], typer.Argument(metavar="SCENE...", help="Scene folders; several: one map each.")],
+    out: OutFolder,
+    ensemble: Annotated[
+        list[Path] | None, typer.Option("--ensemble", metavar="RUN", help="Another run to average with; repeat.")
+    ] = None,
+    resume: Resume = False,
+    config: Annotated[Path | None, typer.Option("--config", help="TOML with all settings; options win.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option("--threshold", help="Probability of a landslide pixel.", show_default="the model's")
+    ] = None,
+    min_area: Annotated[
+        float | None, typer.Option("--min-area", metavar="M2", help="Minimum mapping unit.", show_default="400")
+    ] = None,
+    fill_holes: Annotated[
+        float | None, typer.Option("--fill-holes", metavar="M2", help="Fill smaller holes.", show_default="400")
+    ] = None,
+    simplify: Annotated[
+        float | None, typer.Option("--simplify", metavar="M", help="Simplify outlines; 0: pixel edges.")
+    ] = None,
+    refine: Annotated[
+        bool | None, typer.Option("--refine/--no-refine", help="Decide by segmentation object, not by pixel.")
+    ] = None,
+    objects: Annotated[
+        Path | None, typer.Option("--objects", help="Label raster of 'landslip segment' for --refine.")
+    ] = None,
+    split: Annotated[
+        bool | None, typer.Option("--split/--no-split", help="Split landslides that run to several toes.")
+    ] = None,
+    min_slope: Annotated[
+        float | None, typer.Option("--min-slope", metavar="DEG", help="Leave out below this mean slope.")
+    ] = None,
+    water: Annotated[Path | None, typer.Option("--water", help="Raster or polygons of water to leave out.")] = None,
+    land_cover: Annotated[Path | None, typer.Option("--land-cover", help="Raster of land-cover classes.")] = None,
+    exclude_class: Annotated[
+        list[int] | None, typer.Option("--exclude-class", help="Class without landslides; repeat.")
+    ] = None,
+    variants: Annotated[
+        Variants | None, typer.Option("--variants", help="Average test-time flips and turns.", show_default="none")
+    ] = None,
+    uncertainty: Annotated[
+        Uncertainty | None, typer.Option("--uncertainty", help="Second band (bits).", show_default="none")
+    ] = None,
+    formats: Annotated[
+        list[Format] | None, typer.Option("--format", help="Vector format beside GeoPackage; repeat.")
+    ] = None,
+    density_cell: Annotated[
+        float | None, typer.Option("--density-cell", metavar="M", help="Cell of the density.", show_default="1000")
+    ] = None,
+    catchments: Annotated[Path | None, typer.Option("--catchments", help="Polygons for a density table.")] = None,
+    page: Annotated[bool | None, typer.Option("--page/--no-page", help="Write map.html and quicklook.png.")] = None,
+    tile: Annotated[int | None, typer.Option("--tile", help="Window in pixels.", show_default="128")] = None,
+    overlap: Annotated[
+        int | None, typer.Option("--overlap", help="Pixels that windows share.", show_default="32")
+    ] = None,
+    batch: Annotated[int | None, typer.Option("--batch", help="Windows at a time.", show_default="16")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.", show_default="auto")
+    ] = None,
+    precision: Annotated[
+        Precision | None, typer.Option("--precision", help="Of the forward pass.", show_default="auto")
+    ] = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+    as_json: Json = False,
+) -> None:
+    """Map landslides: probability.tif, landslides.gpkg, map.html and map.json for each scene."""
+    with session(quiet=quiet, debug=debug, as_json=as_json) as console:
+        given: dict[str, dict[str, Any]] = {
+            "predict": {
+                "tile": tile, "overlap": overlap, "batch": batch, "device": device, "precision": precision,
+                "variants": variants, "uncertainty": uncertainty,
+            },
+            "polygons": {
+                "threshold": threshold, "min_area_m2": min_area, "fill_holes_m2": fill_holes,
+                "simplify_m": simplify, "refine": _refine(refine), "objects": objects, "split": split,
+            },
+            "filters": {
+                "min_slope_deg": min_slope, "water": water, "land_cover": land_cover,
+                "exclude_classes": exclude_class or None,
+            },
+            "output": {
+                "formats": formats or None, "density_cell_m": density_cell, "catchments": catchments, "page": page,
+            },
+        }  # fmt: skip
+        settings = _settings(config, given)
+        from landslip.bundle import Bundle
+        from landslip.mapping.prepare import member_of
+        from landslip.mapping.run import map_scene
+        from landslip.scene.store import Scene
+
+        members = [member_of(Bundle.load(path), path.resolve().name) for path in (run, *(ensemble or []))]
+        scenes = [Scene.open(path) for path in scene]
+        folders = _folders(out, scene)
+        results = [
+            map_scene(members, one, folder, settings, resume=resume, progress=console.progress)
+            for one, folder in zip(scenes, folders, strict=True)
+        ]
+        contents = [result.content for result in results]
+        text = "\n".join(f"{result.folder}: {result.summary}" for result in results)
+        console.result(contents[0] if len(contents) == 1 else {"maps": contents}, text)
+
+
+def _refine(wanted: bool | None) -> str | None:
+    return None if wanted is None else "objects" if wanted else "none"
+
+
+def _settings(path: Path | None, given: dict[str, dict[str, Any]]) -> MapConfig:
+    """Read the settings of the file, overruled by the options that were given."""
+    from landslip.config import read_toml
+    from landslip.mapping.config import MapConfig
+
+    content: dict[str, Any] = {}
+    if path is not None:
+        MapConfig.from_toml(path)  # so that a mistake in the file is told with the file's name
+        content = read_toml(path)
+    for part, values in given.items():
+        chosen = {name: value for name, value in values.items() if value is not None}
+        if chosen:
+            content[part] = {**content.get(part, {}), **chosen}
+    return MapConfig.from_dict(content, where="map settings")
+
+
+def _folders(out: Path, scenes: list[Path]) -> list[Path]:
+    """One scene is mapped into ``out`` itself, several into folders of their names."""
+    from landslip.errors import OutputError
+
+    if len(scenes) == 1:
+        return [out]
+    names = [scene.resolve().name for scene in scenes]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        message = f"two scenes are called {twice!r}, and their maps would go to one folder; map them one by one"
+        raise OutputError(message)
+    return [out / name for name in names]

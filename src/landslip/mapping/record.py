@@ -1,0 +1,171 @@
+"""What a map says about itself: ``map.json`` (provenance, counts, areas), ``log.json`` (times, host), tags."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from landslip._version import __version__
+from landslip.files import FORMAT, read_complete, sha256, write_json
+from landslip.mapping.config import MapConfig
+from landslip.mapping.landslides import Landslides
+from landslip.mapping.predict import PROBABILITY
+from landslip.mapping.prepare import Prepared, scene_identity
+
+MAP_JSON = "map.json"
+LOG_JSON = "log.json"
+_UNLISTED = (".lock", MAP_JSON, LOG_JSON)
+
+
+@dataclass(frozen=True)
+class MapResult:
+    """A finished map.
+
+    Parameters
+    ----------
+    folder
+        Where its files are.
+    content
+        What ``map.json`` says.
+    """
+
+    folder: Path
+    content: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> MapResult:
+        """Open a finished map.
+
+        Raises
+        ------
+        MissingInputError, FormatError
+            Not there, unfinished, damaged or newer.
+        """
+        return cls(Path(folder), read_complete(folder, MAP_JSON, what="map"))
+
+    @property
+    def probability(self) -> Path:
+        """The probability raster."""
+        return self.folder / PROBABILITY
+
+    @property
+    def threshold(self) -> float:
+        """Probability from which pixels were landslide."""
+        return float(self.content["threshold"])
+
+    @property
+    def summary(self) -> str:
+        """What was found, in a line or two."""
+        areas, counts = self.content["areas_m2"], self.content["counts"]
+        text = (
+            f"{counts['landslides']} landslides, {areas['landslides'] / 1e6:.3f} km² of "
+            f"{areas['mapped'] / 1e6:.3f} km² mapped"
+        )
+        missing = [f"{reason} {area / 1e6:.3f} km²" for reason, area in areas["unmapped"].items()]
+        return text + (f"; not mapped: {', '.join(missing)}" if missing else "")
+
+
+def file_settings(config: MapConfig) -> dict[str, Any]:
+    """Return the settings that decide about polygons and files, masks by name and checksum."""
+    settings = {name: part for name, part in config.to_dict().items() if name != "predict"}
+    masks = (("polygons", "objects"), ("filters", "water"), ("filters", "land_cover"), ("output", "catchments"))
+    for part, name in masks:
+        if settings[part][name] is not None:
+            path = Path(settings[part][name])
+            settings[part][name] = {"name": path.name, "checksum": sha256(path)}
+    return settings
+
+
+def raster_tags(prepared: Prepared, threshold: float) -> dict[str, str]:
+    """Return the tags of ``probability.tif``: model, threshold, version, sources."""
+    dates = prepared.scene.dates
+    return {
+        "MODEL": ", ".join(f"{member.name} ({member.checksum[:12]})" for member in prepared.members),
+        "THRESHOLD": repr(threshold),
+        "VERSION": f"landslip {__version__}",
+        "SOURCES": "; ".join(f"{name}: {', '.join(days)}" for name, days in sorted(dates.items())) or "not recorded",
+        "SCENE": str(scene_identity(prepared.scene)["checksum"]),
+    }
+
+
+def map_content(
+    prepared: Prepared,
+    config: MapConfig,
+    threshold: float,
+    found: Landslides,
+    reasons: Any,  # noqa: ANN401 - DataFrame
+    outside: dict[str, float],
+    folder: Path,
+) -> dict[str, Any]:
+    """Return what ``map.json`` says: nothing in it depends on when or where the map was made.
+
+    Parameters
+    ----------
+    prepared, config, threshold
+        Inputs and settings.
+    found
+        The landslides.
+    reasons
+        Table of unmapped ground.
+    outside
+        Share of pixels outside the training range, by layer.
+    folder
+        Its files are listed with their checksums.
+    """
+    scene = prepared.scene
+    by_reason = reasons.groupby("reason", sort=False)["area_m2"].sum()
+    missing = {str(reason): float(area) for reason, area in by_reason.items()}
+    pixels = scene.grid.rows * scene.grid.cols * scene.grid.pixel_area_m2
+    files = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name not in _UNLISTED)
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "scene": {"name": scene.path.name, **scene_identity(scene), "dates": scene.dates, "grid": scene.grid.to_dict()},
+        "models": [
+            {
+                "name": member.name,
+                "checksum": member.checksum,
+                "threshold": member.threshold,
+                "layers": list(member.recipe.layers),
+                "licence": member.licence,
+            }
+            for member in prepared.members
+        ],
+        "threshold": threshold,
+        "scale": [source.scale for source in prepared.prediction.sources],
+        "outside_training_range": {name: round(share, 4) for name, share in outside.items()},
+        "settings": {"predict": config.predict.to_dict(), **file_settings(config)},
+        "precision": prepared.prediction.forward.precision,
+        "device": prepared.prediction.forward.device.type,
+        "counts": found.counts,
+        "areas_m2": {
+            "landslides": found.counts["landslide_m2"],
+            "mapped": pixels - sum(missing.values()),
+            "unmapped": missing,
+        },
+        "files": {name: sha256(folder / name) for name in files},
+    }
+
+
+def write_log(folder: Path, prepared: Prepared, seconds: dict[str, float]) -> None:
+    """Write ``log.json``: what may differ from one run to the next of the same map."""
+    packages = ("torch", "numpy", "rasterio", "geopandas", "shapely", "pyproj", "numba")
+    write_json(
+        folder / LOG_JSON,
+        {
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "seconds": seconds,
+            "windows": len(prepared.prediction.plan),
+            "threads": torch.get_num_threads(),
+            "host": platform.platform(),
+            "python": platform.python_version(),
+            "packages": {name: installed(name) for name in packages},
+        },
+    )

@@ -1,0 +1,239 @@
+"""``landslip map``: one scene from prediction to files, resumable, with its provenance."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from landslip.bundle import Bundle
+from landslip.errors import OutputError
+from landslip.files import locked, write_json
+from landslip.mapping.config import MapConfig, PredictConfig
+from landslip.mapping.density import density
+from landslip.mapping.fields import COMMENTS, UNMAPPED_COMMENTS
+from landslip.mapping.landslides import find_landslides, open_objects
+from landslip.mapping.network import Member
+from landslip.mapping.parts import Parts
+from landslip.mapping.predict import PROBABILITY, assemble, predict_bands
+from landslip.mapping.prepare import Prepared, member_of, prepare
+from landslip.mapping.record import MAP_JSON, MapResult, file_settings, map_content, raster_tags, write_log
+from landslip.mapping.scene_objects import SceneObjects
+from landslip.mapping.source import outside_training_range
+from landslip.mapping.style import landslide_style, probability_style, unmapped_style
+from landslip.mapping.unmapped import unmapped
+from landslip.mapping.writing import Layer, write_geopackage, write_polygons
+from landslip.progress import SILENT, Progress
+from landslip.scene.store import Scene
+
+log = logging.getLogger(__name__)
+
+LANDSLIDES = "landslides"
+
+
+@dataclass
+class _Clock:
+    """Times of the stages, for log.json."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+
+
+def as_members(models: Bundle | Member | Sequence[Bundle | Member]) -> tuple[Member, ...]:
+    """Make members of whatever a caller has."""
+    several = [models] if isinstance(models, Bundle | Member) else list(models)
+    return tuple(
+        model if isinstance(model, Member) else member_of(model, f"model {number}")
+        for number, model in enumerate(several, start=1)
+    )
+
+
+def predict_scene(
+    model: Bundle | Member | Sequence[Bundle | Member],
+    scene: Scene | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    tile: int = 128,
+    overlap: int = 32,
+    batch: int = 16,
+    device: str = "auto",
+    precision: str = "auto",
+    variants: str = "none",
+    uncertainty: str = "none",
+    resume: bool = False,
+    progress: Progress = SILENT,
+) -> Path:
+    """Predict the landslide probability of a whole scene, in memory that does not grow with it.
+
+    Parameters
+    ----------
+    model
+        A trained run, or several as an ensemble of equal weights.
+    scene
+        An opened scene, or its folder.
+    out
+        Folder in which ``probability.tif`` is written, a cloud-optimised GeoTIFF: float32, NaN where an input
+        is invalid.
+    tile, overlap, batch
+        Windows of ``tile`` pixels that share ``overlap`` with their neighbours, ``batch`` of them at a time.
+    device, precision, variants, uncertainty
+        As in :class:`landslip.mapping.config.PredictConfig`.
+    resume
+        Continue after the last complete band of an interrupted call; the result is the same.
+    progress
+        Shows the windows done.
+
+    Returns
+    -------
+    pathlib.Path
+        The raster.
+
+    Raises
+    ------
+    LayerError, CRSMismatchError, ConfigError, InputError
+        The scene has not what the recipe needs; the settings exclude each other.
+    OutputError
+        ``out`` is in use by another process, or was begun with other settings.
+    """
+    settings = {
+        "tile": tile, "overlap": overlap, "batch": batch, "device": device, "precision": precision,
+        "variants": variants, "uncertainty": uncertainty,
+    }  # fmt: skip
+    config = PredictConfig.from_dict(settings, where="predict_scene")
+    opened = scene if isinstance(scene, Scene) else Scene.open(scene)
+    prepared = prepare(as_members(model), opened, config)
+    with locked(out) as folder:
+        parts = Parts(folder, prepared.identity(), resume=resume)
+        path = _predict(prepared, parts, folder, prepared.threshold, progress)
+        parts.remove()
+    return path
+
+
+def map_scene(
+    models: Bundle | Member | Sequence[Bundle | Member],
+    scene: Scene,
+    out: str | os.PathLike[str],
+    config: MapConfig | None = None,
+    *,
+    resume: bool = False,
+    progress: Progress = SILENT,
+) -> MapResult:
+    """Map a scene: probability, landslides with their attributes, density, unmapped ground, page.
+
+    Parameters
+    ----------
+    models
+        A trained run, or several as an ensemble.
+    scene
+        Where.
+    out
+        Output folder; complete when it holds ``map.json``.
+    config
+        All settings.
+    resume
+        Continue an interrupted map; a finished one is returned as it is when it was made with the same settings.
+    progress
+        Shows the stages.
+
+    Raises
+    ------
+    LandslipError
+        See :func:`predict_scene`; and masks that cannot be used.
+    """
+    config = config or MapConfig()
+    prepared = prepare(as_members(models), scene, config.predict)
+    identity = prepared.identity() | {"settings": file_settings(config)}
+    with locked(out) as folder:
+        finished = _finished(folder, identity, resume=resume)
+        if finished is not None:
+            Parts(folder, identity, resume=True).remove()
+            return finished
+        clock = _Clock()
+        parts = Parts(folder, identity, resume=resume)
+        content = _work(prepared, folder, config, parts, clock, progress)
+        write_log(folder, prepared, clock.seconds)
+        write_json(folder / MAP_JSON, content | {"identity": identity})
+        parts.remove()
+    return MapResult.open(folder)
+
+
+def _work(
+    prepared: Prepared, folder: Path, config: MapConfig, parts: Parts, clock: _Clock, progress: Progress
+) -> dict[str, Any]:
+    scene = prepared.scene
+    threshold = config.polygons.threshold or prepared.threshold
+    outside: dict[str, float] = {}
+    for source in prepared.prediction.sources:
+        outside |= outside_training_range(source)
+    with clock.stage("predict"):
+        path = _predict(prepared, parts, folder, threshold, progress)
+    with clock.stage("landslides"):
+        objects = _objects(prepared, parts, config, progress)
+        found = find_landslides(
+            path, scene, threshold, config.polygons, config.filters, objects=objects, progress=progress
+        )
+    with clock.stage("write"):
+        layers = {name for member in prepared.members for name in member.recipe.layers}
+        shapes, reasons = unmapped(path, scene, sorted(layers))
+        main = Layer(LANDSLIDES, found.shapes, found.table, scene.grid.crs, COMMENTS, landslide_style())
+        bare = Layer("unmapped", shapes, reasons, scene.grid.crs, UNMAPPED_COMMENTS, unmapped_style())
+        write_geopackage(folder / f"{LANDSLIDES}.gpkg", [main, bare])
+        for suffix in config.output.formats:
+            if suffix != "gpkg":
+                write_polygons(folder / f"{LANDSLIDES}.{suffix}", main)
+        (folder / "probability.qml").write_text(probability_style(), encoding="utf-8")
+    with clock.stage("density"):
+        dense = density(
+            found.outlines, path, scene.grid,
+            cell_m=config.output.density_cell_m, catchments=config.output.catchments,
+        )  # fmt: skip
+        dense.write(folder / "density.tif")
+        dense.cells.to_csv(folder / "density.csv", index=False, lineterminator="\n")
+        if dense.catchments is not None:
+            dense.catchments.to_csv(folder / "catchments.csv", index=False, lineterminator="\n")
+    return map_content(prepared, config, threshold, found, reasons, outside, folder)
+
+
+def _predict(prepared: Prepared, parts: Parts, folder: Path, threshold: float, progress: Progress) -> Path:
+    path = folder / PROBABILITY
+    # Parts are there until the whole map is done, so a raster beside them is theirs when it was assembled.
+    if parts.assembled and path.is_file():
+        return path
+    ready = prepared.with_objects(parts.folder, progress=progress)
+    predict_bands(ready.prediction, parts, progress=progress)
+    assemble(ready.prediction, parts, path, raster_tags(prepared, threshold), progress=progress)
+    parts.mark_assembled()
+    return path
+
+
+def _objects(prepared: Prepared, parts: Parts, config: MapConfig, progress: Progress) -> SceneObjects | None:
+    if config.polygons.refine == "none":
+        return None
+    if config.polygons.objects is not None:
+        return open_objects(config.polygons.objects, prepared.scene.grid)
+    ready = prepared.with_objects(parts.folder, progress=progress)
+    return next((source.objects for source in ready.prediction.sources if source.objects is not None), None)
+
+
+def _finished(folder: Path, identity: dict[str, Any], *, resume: bool) -> MapResult | None:
+    if not (folder / MAP_JSON).is_file():
+        return None
+    if not resume:
+        message = f"{folder}: holds a finished map already; choose another --out, or remove the folder"
+        raise OutputError(message)
+    finished = MapResult.open(folder)
+    if finished.content.get("identity") != json.loads(json.dumps(identity)):
+        message = f"{folder}: holds a map made from other inputs or settings; choose another --out"
+        raise OutputError(message)
+    return finished
