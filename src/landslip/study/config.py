@@ -109,6 +109,8 @@ class StudyConfig(Config):
     objects: ObjectOptions = Field(default_factory=ObjectOptions)
     train: dict[str, Any] = Field(default_factory=dict)
     """Training settings of all rows (:class:`landslip.training.TrainConfig`); default 100 epochs."""
+    model_options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Options of networks by name, for example ``width`` of ``unet``."""
     rows: tuple[RowConfig, ...] = ()
     """Rows added to the design's."""
     only: tuple[str, ...] = ()
@@ -140,8 +142,11 @@ class StudyConfig(Config):
         if self.design == "rows" and not self.rows:
             message = "design 'rows' needs at least one [[rows]] entry"
             raise ValueError(message)
-        reserved = {"model", "layers", "augment", "seed"} & set(self.train)
-        if reserved:
-            message = f"'train.{min(reserved)}' is set by the rows; take it out of [train]"
-            raise ValueError(message)
+        for name in ("model", "layers", "augment", "seed", "model_options"):
+            if name in self.train:
+                where = (
+                    "[model_options.NETWORK]" if name == "model_options" else "seeds" if name == "seed" else "the rows"
+                )
+                message = f"'train.{name}' is set by {where}; take it out of [train]"
+                raise ValueError(message)
         return self

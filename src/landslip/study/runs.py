@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import zipfile
@@ -83,7 +82,8 @@ def _train_config(
     config: StudyConfig, row: RowConfig, rows: tuple[RowConfig, ...], seed: int, tiles: TileSet
 ) -> TrainConfig:
     own = {"model": row.model, "layers": row.layers, "augment": row.augment, "seed": seed}
-    content = {"epochs": EPOCHS} | config.train | row.train | own
+    options = {"model_options": config.model_options.get(row.model, {})}
+    content = {"epochs": EPOCHS} | options | config.train | row.train | own
     train = TrainConfig.from_dict(content, where=f"settings of row {row.name!r}")
     if row.matched_to is None:
         return train
@@ -122,7 +122,6 @@ def execute(run: Run, tiles: TileSet, study: Path, tiles_id: str, *, progress: P
 def _train(
     run: Run, train: TrainConfig, tiles: TileSet, folder: Path, progress: Progress
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-    from landslip.models import parameter_counts
     from landslip.training import fit, predict_tiles
 
     seen = tiles.subset(tiles.part != Part.TEST)  # training gets no test tile into its hands
@@ -130,23 +129,8 @@ def _train(
     probability = predict_tiles(
         bundle, tiles, batch=train.batch, device=train.device, precision=train.precision, progress=progress
     )
-    counts = parameter_counts(bundle.network())
-    history = read_metrics(folder / "metrics.csv")
-    best = min(range(len(history)), key=lambda i: history[i]["val_loss"])
-    facts = {
-        "epochs": len(history),
-        "best_epoch": int(history[best]["epoch"]),
-        "updates": updates(train, tiles),
-        "parameters": counts.total,
-        "trained_parameters": counts.trained,
-    }
-    return probability, facts
-
-
-def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Read a run's ``metrics.csv``; empty fields are nan."""
-    with path.open(encoding="utf-8", newline="") as handle:
-        return [{k: float(v) if v else float("nan") for k, v in row.items()} for row in csv.DictReader(handle)]
+    facts = {key: bundle.training[key] for key in ("epochs", "best_epoch", "updates", "device", "precision")}
+    return probability, facts | {key: bundle.architecture[key] for key in ("parameters", "trained_parameters")}
 
 
 def _write(
