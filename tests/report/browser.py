@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +17,10 @@ from types import TracebackType
 from typing import Any, Self
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+_START = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+"""The browser reads commands from descriptor 3 and writes replies to 4."""
 
 
 class Browser:
@@ -25,23 +31,21 @@ class Browser:
         self._profile = tempfile.mkdtemp(prefix="landslip-chromium-")
         down_read, self._down = os.pipe()
         self._up, up_write = os.pipe()
-        # the browser reads commands from descriptor 3 and writes replies to 4
-        command = (
-            f'exec "$0" "$@" 3<&{down_read} 4>&{up_write}'
-        )
+        # above the numbers that the browser's ends will take
+        ends = tuple(fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (down_read, up_write))
         arguments = [
             CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
             "--disable-background-networking", "--disable-extensions", "--hide-scrollbars", "--mute-audio",
             "--remote-debugging-pipe", f"--user-data-dir={self._profile}", "about:blank",
         ]  # fmt: skip
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", command, *arguments],
-            pass_fds=(down_read, up_write),
+            [sys.executable, "-c", _START, *map(str, ends), *arguments],
+            pass_fds=ends,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(down_read)
-        os.close(up_write)
+        for end in (down_read, up_write, *ends):
+            os.close(end)
         self._buffer = b""
         self._number = 0
         self._session: str | None = None

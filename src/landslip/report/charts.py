@@ -207,7 +207,9 @@ def class_name(one: SizeClass) -> str:
         return f"≥ {area(one.low_m2)}"
     if one.low_m2 <= 0:
         return f"< {area(one.high_m2)}"
-    return f"{area(one.low_m2)} – {area(one.high_m2)}"
+    low, high = area(one.low_m2), area(one.high_m2)
+    same_unit = low.rpartition(" ")[2] == high.rpartition(" ")[2]
+    return f"{low.rpartition(' ')[0]}–{high}" if same_unit else f"{low} – {high}"
 
 
 def _sizes_alt(classes: Sequence[SizeClass], rows: Sequence[Row], metric: str, title: str) -> str:

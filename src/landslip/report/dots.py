@@ -52,6 +52,11 @@ class Dots:
     zero: float | None = None
     legend: str = ""
 
+    @property
+    def value_width(self) -> int:
+        """Characters of the longest figure, so that all axes are equally long."""
+        return max(len(entry.text) for entry in self.entries)
+
 
 def dots(entries: Sequence[Entry], *, caption: str, axis: str, legend: str = "", differences: bool = False) -> Dots:
     """Place entries on a common axis with round ticks.

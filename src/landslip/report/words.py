@@ -59,8 +59,8 @@ def thousands(value: float) -> str:
 
 
 def area(value_m2: float) -> str:
-    """Return an area in square metres below a hectare, hectares below a square kilometre, else km²."""
-    if value_m2 < 1e4:
+    """Return an area in square metres below a tenth of a hectare, hectares below a square kilometre, else km²."""
+    if value_m2 < 1e3:
         return f"{thousands(value_m2)} m²"
     if value_m2 < 1e6:
         return f"{value_m2 / 1e4:.3g} ha"
