@@ -1,0 +1,61 @@
+"""``landslip train``: one network on one kind of data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from landslip.cli.console import session
+from landslip.cli.options import Debug, Json, Quiet, Resume
+
+
+def command(
+    config: Annotated[
+        Path, typer.Argument(help="Settings (TOML): [data], [split], [objects], [train].", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Run folder.", show_default=False)],
+    resume: Resume = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+    json: Json = False,
+) -> None:
+    """Train a network and score it on its test part.
+
+    Paths in CONFIG count from the folder in which the command is run. Stop it at any time: --resume goes on from
+    the last epoch's end, with the same result.
+    """
+    with session(quiet=quiet, debug=debug, as_json=json) as console:
+        from landslip.study.single import SingleConfig, prepare_tiles
+        from landslip.training import fit
+
+        settings = SingleConfig.from_toml(config)
+        tiles = prepare_tiles(settings.tiles(), progress=console.progress)
+        bundle = fit(tiles, settings.train, out, resume=resume, progress=console.progress, settings=settings)
+        content = {
+            "out": str(out),
+            "threshold": bundle.threshold,
+            "parameters": bundle.architecture["parameters"],
+            "trained_parameters": bundle.architecture["trained_parameters"],
+            "best_epoch": bundle.training["best_epoch"],
+            "precision": bundle.training["precision"],
+            "scores": bundle.scores,
+        }
+        console.result(content, _in_words(content))
+
+
+def _in_words(content: dict[str, Any]) -> str:
+    def score(value: float | None) -> str:
+        return "undefined" if value is None else f"{value:.3f}"
+
+    lines = [
+        f"{content['parameters']:,} parameters, {content['trained_parameters']:,} trained; "
+        f"best epoch {content['best_epoch']}; computed in {content['precision']}"
+    ]
+    metrics = {"precision": "precision", "recall": "recall", "f1": "F1", "iou": "IoU", "mcc": "MCC"}
+    for part, scores in content["scores"].items():
+        for name, threshold in (("at_half", 0.5), ("at_threshold", content["threshold"])):
+            words = ", ".join(f"{word} {score(scores[name][key])}" for key, word in metrics.items())
+            lines.append(f"{part} at threshold {threshold:.3f}: {words}")
+    return "\n".join([*lines, f"run: {content['out']}"])
