@@ -27,7 +27,7 @@ ROWS = ("unet", "resunet34", "attention-resunet34", "data-centric", "unet-steps"
 class DemoConfig(Config):
     """Size and length of the demo."""
 
-    size_px: int = Field(1024, ge=512)
+    size_px: int = Field(1536, ge=512)
     """Edge of the simulated scene in 10 m pixels."""
     epochs: int = Field(8, ge=1)
     """Epochs of the rows without augmentation; rows with five turned copies of each tile see five times as many."""
