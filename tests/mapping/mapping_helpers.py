@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import geopandas
 import numpy as np
+import shapely
 import torch
 from affine import Affine
 from pyproj import CRS
+from shapely.geometry import Polygon
 from torch import nn
 
 from landslip.bundle import Bundle
@@ -18,6 +21,7 @@ from landslip.mapping.network import Member
 from landslip.models import build_model
 from landslip.rasters import RasterSpec, write_raster
 from landslip.recipe import LayerStatistics, ObjectRecipe, Recipe
+from landslip.scene.inventory import rasterise, read_inventory
 from landslip.scene.store import Scene
 
 LAYERS = ("red", "green", "slope")
@@ -87,8 +91,15 @@ def scene_layers(shape: tuple[int, int], seed: int = 0) -> dict[str, np.ndarray]
     }
 
 
-def write_scene(folder: Path, layers: Mapping[str, np.ndarray], *, valid: Mapping[str, np.ndarray] | None = None):
-    """A finished scene folder with these layers; ``valid`` per source, default all."""
+def write_scene(
+    folder: Path,
+    layers: Mapping[str, np.ndarray],
+    *,
+    valid: Mapping[str, np.ndarray] | None = None,
+    landslides: Sequence[Polygon] | None = None,
+    unknown: np.ndarray | None = None,
+) -> Scene:
+    """A finished scene folder with these layers; ``valid`` per source, default all; an inventory if given."""
     shape = next(iter(layers.values())).shape
     grid = Grid(shape, Affine(10, 0, 500_000, 0, -10, 4_700_000), CRS.from_epsg(32654))
     valid = {"image": np.ones(shape, bool), "dem": np.ones(shape, bool)} | dict(valid or {})
@@ -98,5 +109,19 @@ def write_scene(folder: Path, layers: Mapping[str, np.ndarray], *, valid: Mappin
                  RasterSpec(grid, "uint8", tuple(valid), average=False))  # fmt: skip
     content = {"format": 1, "grid": grid.to_dict(), "layers": list(layers), "validity": list(valid),
                "inventory": None, "dates": {"post": ["2018-09-10"]}}  # fmt: skip
+    if landslides is not None:
+        content["inventory"] = {"landslides": len(landslides)}
+        geopandas.GeoDataFrame(geometry=list(landslides), crs=grid.crs).to_file(folder / "raw.gpkg")
+        inventory = read_inventory(folder / "raw.gpkg", grid)
+        inventory.write(folder / "inventory.gpkg")
+        labels = rasterise(inventory, grid)[0]
+        labels[unknown if unknown is not None else np.zeros(shape, bool)] = 255
+        write_raster(folder / "labels.tif", labels[None], RasterSpec(grid, "uint8", ("labels",), average=False))
     write_json(folder / "scene.json", content)
     return Scene.open(folder)
+
+
+def pixels_box(row: int, col: int, rows: int, cols: int) -> Polygon:
+    """The outline of a rectangle of pixels of a scene made here."""
+    west, north = 500_000 + 10 * col, 4_700_000 - 10 * row
+    return shapely.box(west, north - 10 * rows, west + 10 * cols, north)

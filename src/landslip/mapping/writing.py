@@ -63,7 +63,7 @@ class Layer:
     crs
         CRS of the polygons.
     comments
-        Column -> meaning with unit.
+        Column -> meaning with unit; those of columns that are not there are not written.
     style
         QML for QGIS; empty for none.
     """
@@ -153,7 +153,12 @@ def _add_styles(database: sqlite3.Connection, layers: Sequence[Layer]) -> None:
 
 
 def _add_comments(database: sqlite3.Connection, layers: Sequence[Layer]) -> None:
-    commented = [(layer.name, column, text) for layer in layers for column, text in layer.comments.items()]
+    commented = [
+        (layer.name, column, layer.comments[column])
+        for layer in layers
+        for column in map(str, layer.table.columns)
+        if column in layer.comments
+    ]
     if not commented:
         return
     database.execute(_COLUMNS)

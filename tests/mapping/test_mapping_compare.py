@@ -1,0 +1,103 @@
+"""A map against an inventory: counts that can be made by hand."""
+
+import json
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from mapping_helpers import Pixelwise, pixels_box, write_scene
+
+from landslip.errors import InputError
+from landslip.mapping.compare import compare_map, evaluate_scene
+from landslip.mapping.config import MapConfig
+from landslip.mapping.network import Member
+from landslip.mapping.run import map_scene
+from landslip.recipe import LayerStatistics, Recipe
+
+CONFIG = MapConfig.from_dict(
+    {
+        "predict": {"tile": 32, "overlap": 0, "device": "cpu", "precision": "float32"},
+        "polygons": {"min_area_m2": 200, "fill_holes_m2": 0},
+        "output": {"page": False},
+    }
+)
+STATISTICS = {"red": LayerStatistics(mean=0.5, std=0.1, low=0, high=1)}
+MODEL = Member("run", Pixelwise(), Recipe(layers=("red",), statistics=STATISTICS), 0.5, "x")
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """60 x 80 pixels; red 1 is mapped as landslide, 0 is not."""
+    red = np.zeros((60, 80), np.float32)
+    red[10:20, 10:20] = 1  # overlaps the first landslide by half
+    red[40:45, 50:55] = 1  # a false alarm of 25 pixels
+    red[55, 70] = 1  # one pixel, below the minimum area
+    red[0:5, 0:5] = np.nan
+    landslides = [pixels_box(10, 15, 10, 10), pixels_box(30, 30, 5, 5), pixels_box(55, 2, 3, 3), pixels_box(1, 1, 2, 2)]
+    unknown = np.zeros((60, 80), bool)
+    unknown[50:, :40] = True
+    return write_scene(tmp_path / "scene", {"red": red}, landslides=landslides, unknown=unknown)
+
+
+def test_every_pixel_is_counted_where_it_belongs(scene, tmp_path):
+    found = evaluate_scene(MODEL, scene, tmp_path / "out", CONFIG)
+    counted = 60 * 80 - 25 - 10 * 40
+    assert found.pixels.to_dict() | {"tp": 50, "fp": 75, "fn": 75, "tn": counted - 200} == found.pixels.to_dict()
+    assert (found.raw.fp, found.half.fp) == (76, 76)  # before polygons the single pixel counts too
+    with rasterio.open(tmp_path / "out" / "comparison.tif") as dataset:
+        classes, counts = np.unique(dataset.read(1), return_counts=True)
+    assert dict(zip(classes.tolist(), counts.tolist(), strict=True)) == {
+        0: counted - 200, 1: 50, 2: 75, 3: 75, 255: 425
+    }  # fmt: skip
+
+
+def test_polygons_add_up_and_missed_landslides_are_named(scene, tmp_path):
+    found = evaluate_scene(MODEL, scene, tmp_path / "out", CONFIG)
+    path = tmp_path / "out" / "comparison.gpkg"
+    polygons = geopandas.read_file(path, layer="comparison")
+    assert polygons.dissolve("class").area.to_dict() == {"TP": 5000.0, "FP": 7500.0, "FN": 7500.0}
+    inventory = geopandas.read_file(path, layer="inventory").set_index("landslide")
+    assert inventory["covered"].to_dict() == {1: 0.5, 2: 0.0}
+    assert inventory["found"].to_dict() == {1: "half", 2: "no"}
+    missed = geopandas.read_file(path, layer="missed")
+    assert missed["landslide"].tolist() == [2]
+    assert shapely.equals(missed.geometry.iloc[0], pixels_box(30, 30, 5, 5))
+    content = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert content["missed"] == [2]
+    # one of 100 and one of 25 pixels; those of unknown label or without image do not count
+    assert [c["mapped"] for c in content["per_landslide"]["classes"]] == [0, 1, 1, 0]
+    assert content["per_landslide"]["overall"]["found_half"] == 1
+    assert "of 2 landslides of the inventory 1 were touched" in found.summary
+
+
+def test_scores_can_be_kept_to_an_area_or_out_of_it(scene, tmp_path):
+    result = map_scene(MODEL, scene, tmp_path / "map", CONFIG)
+    west = geopandas.GeoDataFrame(geometry=[pixels_box(0, 0, 60, 40)], crs=scene.grid.crs)
+    west.to_crs(4326).to_file(tmp_path / "west.gpkg")
+    inside = compare_map(result, scene, tmp_path / "in", within=tmp_path / "west.gpkg")
+    beyond = compare_map(result, scene, tmp_path / "beyond", outside=tmp_path / "west.gpkg")
+    assert (inside.pixels.fp, beyond.pixels.fp) == (50, 25)
+    whole = compare_map(result, scene, tmp_path / "whole")
+    assert inside.pixels + beyond.pixels == whole.pixels
+    assert inside.content["within"]["name"] == "west.gpkg"
+
+
+def test_a_scene_without_inventory_is_refused(tmp_path, make_scene):
+    with pytest.raises(InputError, match="has no inventory to compare with; build it with --inventory"):
+        evaluate_scene(MODEL, make_scene((40, 40)), tmp_path / "out", CONFIG)
+
+
+def test_nothing_to_score_is_refused(tmp_path):
+    red = np.full((40, 40), np.nan, np.float32)
+    scene = write_scene(tmp_path / "scene", {"red": red}, landslides=[pixels_box(5, 5, 4, 4)])
+    with pytest.raises(InputError, match="no pixel is both mapped and of known label"):
+        evaluate_scene(MODEL, scene, tmp_path / "out", CONFIG)
+
+
+def test_comparing_twice_gives_the_same_bytes(scene, tmp_path):
+    evaluate_scene(MODEL, scene, tmp_path / "a", CONFIG)
+    evaluate_scene(MODEL, scene, tmp_path / "b", CONFIG)
+    for name in ("comparison.tif", "comparison.gpkg", "evaluation.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
