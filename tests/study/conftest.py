@@ -1,38 +1,15 @@
-"""A small area with landslides that can be learned, as bands and as tiles."""
+import sys
+from pathlib import Path
 
-import numpy as np
 import pytest
-from scipy import ndimage
 
-from landslip.study.config import DataConfig, StudyConfig
-from landslip.study.prepare import Fold, plan_folds, prepare
-from landslip.study.sources import Area, Source
+sys.path.insert(0, str(Path(__file__).parent))
+
+from study_data import OPTIONS, TINY, make_area
+
 from landslip.splits import SplitConfig
-
-TINY = {"epochs": 2, "batch": 8, "learning_rate": 5e-3, "precision": "float32", "device": "cpu"}
-OPTIONS = {
-    "unet": {"width": 4},
-    "resunet34": {"decoder": (8, 8, 4, 4, 4)},
-    "attention-resunet34": {"decoder": (8, 8, 4, 4, 4)},
-}
-
-
-def make_area(rows=256, cols=512, seed=0, region=0, pre=False):
-    rng = np.random.default_rng(seed)
-    smooth = ndimage.gaussian_filter(rng.normal(size=(rows, cols)), 5)
-    label = (smooth > np.quantile(smooth, 0.9)).astype(np.uint8)
-    landslide = ndimage.label(label, np.ones((3, 3)))[0].astype(np.int32)
-    bands = {
-        name: (0.1 + level * label + rng.normal(0, 0.03, label.shape)).astype(np.float32)
-        for name, level in (("blue", 0.03), ("green", 0.04), ("red", 0.08))
-    }
-    bands["slope"] = (15 + 10 * label + rng.normal(0, 5, label.shape)).astype(np.float32)
-    if pre:
-        for name in ("blue", "green", "red"):
-            before = (0.1 + rng.normal(0, 0.03, label.shape)).astype(np.float32)
-            before[: rows // 4] = np.nan
-            bands[f"pre_{name}"] = before
-    return Area(bands, label, landslide, region, about={"path": f"area{region}", "simulated": True})
+from landslip.study.config import DataConfig, StudyConfig
+from landslip.study.sources import Source
 
 
 @pytest.fixture
@@ -51,17 +28,3 @@ def settings():
         model_options=OPTIONS,
         draws=200,
     )
-
-
-@pytest.fixture(scope="session")
-def plain_tiles():
-    """Tiles of plain layers and their object means, split and fitted."""
-    config = StudyConfig(
-        data=DataConfig(scene="scene"),
-        split=SplitConfig(tile=32, block_tiles=1, buffer_px=8),
-        objects={"scale": 40.0},
-    )
-    area = make_area()
-    base = ("blue", "green", "red", "slope")
-    layers = (*base, "ngrdi", *(f"{name}_obj" for name in (*base, "ngrdi")))
-    return prepare(Source((area,)), base, layers, plan_folds(config, None)[0], config).tiles

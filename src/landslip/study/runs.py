@@ -74,7 +74,7 @@ def plan_runs(
 
 def updates(train: TrainConfig, tiles: TileSet) -> int:
     """Count the parameter updates of a training on these tiles."""
-    key = _with_pixels(tiles.of(Part.TRAIN), train.layers).key
+    key = tiles_with_pixels(tiles.of(Part.TRAIN), train.layers).key
     return Plan(key, train.augment, train.batch, train.seed, train.epochs, train.steps).updates
 
 
@@ -108,7 +108,7 @@ def execute(run: Run, tiles: TileSet, study: Path, tiles_id: str, *, progress: P
     folder = study / run.folder
     if (folder / SCORES).is_file():
         return _finished(folder, run, tiles_id)
-    chosen = _with_pixels(tiles, run.row.layers)
+    chosen = tiles_with_pixels(tiles, run.row.layers)
     _check_landslides(chosen, run)
     if run.train is None:
         from landslip.study.forest import fit_forest
@@ -217,7 +217,7 @@ def _save_predictions(path: Path, index: NDArray[np.int32], probability: NDArray
                 np.lib.format.write_array(handle, np.ascontiguousarray(array), allow_pickle=False)
 
 
-def _with_pixels(tiles: TileSet, layers: tuple[str, ...] | None) -> TileSet:
+def tiles_with_pixels(tiles: TileSet, layers: tuple[str, ...] | None) -> TileSet:
     """Take the row's layers; leave out tiles without a counted pixel in them."""
     chosen = tiles.select(layers) if layers else tiles
     some = np.asarray(chosen.counted().any(axis=(1, 2)))

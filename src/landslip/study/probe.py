@@ -1,0 +1,217 @@
+"""``--dry-run``: the runs of a study, their sizes, and time and memory from a few measured updates."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landslip.data.tileset import Part, TileSet
+from landslip.progress import SILENT, Progress
+from landslip.study.config import StudyConfig
+from landslip.study.runs import Run, tiles_with_pixels, updates
+from landslip.study.study import Plan, make_plan
+from landslip.training import TrainConfig
+
+UPDATES = 3
+"""Updates that are timed for each network and layer count, after one that is not."""
+
+
+@dataclass(frozen=True)
+class RowEstimate:
+    """What one row will take.
+
+    Parameters
+    ----------
+    name, label, model
+        The row.
+    layers, tiles, updates, parameters
+        Of one run (first seed, first fold).
+    runs
+        Seeds times folds.
+    seconds
+        Of all its runs together; None for the random forest, which is not probed.
+    """
+
+    name: str
+    label: str
+    model: str
+    layers: int
+    tiles: int
+    updates: int
+    parameters: int
+    runs: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Outcome of a dry run.
+
+    Parameters
+    ----------
+    rows
+        One estimate per row.
+    memory_mib
+        Largest resident memory while probing.
+    tiles_mib
+        Of that, the tiles of one fold.
+    gpu_mib
+        Largest GPU memory while probing; None without a GPU.
+    """
+
+    rows: tuple[RowEstimate, ...]
+    memory_mib: float
+    tiles_mib: float
+    gpu_mib: float | None = None
+    remarks: tuple[str, ...] = field(default=())
+
+    @property
+    def seconds(self) -> float:
+        """All runs, one after another."""
+        return sum(row.seconds or 0.0 for row in self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the estimate as JSON types."""
+        return {
+            "seconds": self.seconds,
+            "memory_mib": self.memory_mib,
+            "gpu_mib": self.gpu_mib,
+            "rows": [vars(row) for row in self.rows],
+            "remarks": list(self.remarks),
+        }
+
+    def text(self) -> str:
+        """Return the estimate as a table."""
+        width = max(len(row.label) for row in self.rows)
+        lines = [f"{'':{width}}  layers  tiles  updates  parameters  runs  time"]
+        for row in self.rows:
+            shown = "not probed" if row.seconds is None else in_words(row.seconds)
+            lines.append(
+                f"{row.label:{width}}  {row.layers:>6}  {row.tiles:>5}  {row.updates:>7}  {row.parameters:>10,}  "
+                f"{row.runs:>4}  {shown}"
+            )
+        memory = f"memory about {self.memory_mib:,.0f} MiB (tiles {self.tiles_mib:,.0f} MiB)"
+        if self.gpu_mib is not None:
+            memory += f", GPU {self.gpu_mib:,.0f} MiB"
+        lines += ["", f"about {in_words(self.seconds)} one after another; {memory}", *self.remarks]
+        return "\n".join(lines)
+
+
+def probe_study(config: StudyConfig | None, out: str | os.PathLike[str], *, progress: Progress = SILENT) -> Estimate:
+    """Plan a study and time a few updates of every row; nothing is kept in ``out``.
+
+    Tiles that an interrupted study left in ``out`` are used, else they are made in a temporary folder.
+
+    Raises
+    ------
+    LandslipError
+        All that :func:`run_study` would refuse before training.
+    """
+    folder = Path(out)
+    if config is None or (folder / "plan.json").is_file():
+        config = StudyConfig.from_toml(folder / "config.toml")
+    if (folder / "plan.json").is_file():
+        return _probe(make_plan(config, folder, progress=progress), progress)
+    with tempfile.TemporaryDirectory(prefix="landslip-") as temporary:
+        return _probe(make_plan(config, Path(temporary), progress=progress), progress)
+
+
+def _probe(plan: Plan, progress: Progress) -> Estimate:
+    runs = plan.runs()
+    first = {run.row.name: run for run in reversed(runs)}
+    rows, gpu = [], None
+    with progress.task("timing a few updates", len(plan.rows)) as task:
+        for row in plan.rows:
+            run = first[row.name]
+            estimate, used = _probe_run(run, plan.tiles[run.fold.name], sum(one.row.name == row.name for one in runs))
+            rows.append(estimate)
+            gpu = used if gpu is None else max(gpu, used or 0.0)
+            task.advance(note=row.label)
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    size = max(tiles.image.nbytes for tiles in plan.tiles.values()) / 2**20
+    remarks = tuple(f"{found['fold']}: {found['text']}" for found in plan.guards if found["verdict"] != "ok")
+    return Estimate(tuple(rows), peak, size, gpu, remarks)
+
+
+def _probe_run(run: Run, tiles: TileSet, count: int) -> tuple[RowEstimate, float | None]:
+    chosen = tiles_with_pixels(tiles, run.row.layers)
+    train = chosen.of(Part.TRAIN)
+    if run.train is None:
+        return RowEstimate(
+            run.row.name, run.row.label, "forest", len(run.row.layers), len(train), 0, 0, count, None
+        ), None
+    total = updates(run.train, tiles)
+    per_update, per_tile, parameters, gpu = _measure(run.train, train)
+    looked_at = int((chosen.part == Part.VALIDATION).sum()) * run.train.epochs + len(chosen)
+    seconds = count * (total * per_update + looked_at * per_tile)
+    row = run.row
+    return (
+        RowEstimate(row.name, row.label, row.model, len(row.layers), len(train), total, parameters, count, seconds),
+        gpu,
+    )
+
+
+def _measure(train: TrainConfig, tiles: TileSet) -> tuple[float, float, int, float | None]:
+    """Seconds per update, seconds per tile in prediction, parameters, GPU memory in MiB."""
+    import torch
+
+    from landslip.models import build_model, parameter_counts
+    from landslip.training.batches import TileStore
+    from landslip.training.device import autocast, resolve_device, resolve_precision
+
+    assert tiles.recipe is not None
+    device = resolve_device(train.device)
+    precision = resolve_precision(train.precision, device)
+    some = tiles.subset(np.arange(min(train.batch, len(tiles))))
+    store = TileStore(some, tiles.recipe, device)
+    # random weights take as long as downloaded ones
+    network = build_model(train.model, len(tiles.layers), **train.model_options).to(device)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
+    optimiser = torch.optim.AdamW(network.parameters())
+    image, _ = next(iter(store.sequential(train.batch)))
+
+    def update() -> None:
+        optimiser.zero_grad()
+        with autocast(device, precision):
+            loss = network(image).float().square().mean()
+        loss.backward()
+        optimiser.step()
+
+    per_update = _timed(update, device)
+    network.eval()
+    with torch.inference_mode(), autocast(device, precision):
+        per_batch = _timed(lambda: network(image), device)
+    gpu = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None
+    return per_update * train.batch / len(image), per_batch / len(image), parameter_counts(network).total, gpu
+
+
+def _timed(action: Any, device: Any) -> float:  # noqa: ANN401 - a function and a torch device
+    import torch
+
+    action()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    started = time.perf_counter()
+    for _ in range(UPDATES):
+        action()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return (time.perf_counter() - started) / UPDATES
+
+
+def in_words(seconds: float) -> str:
+    """Write a duration with two figures that matter."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
