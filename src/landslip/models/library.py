@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from typing import Any
 
 from torch import nn
@@ -11,6 +12,8 @@ from landslip.errors import ModelError
 
 _FIXED_SIZE = "dpt"
 """The one architecture that takes a single tile size and so is not offered."""
+
+_RESERVED = {"encoder_weights", "in_channels", "classes", "activation", "aux_params"}
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -54,9 +57,16 @@ def build(architecture: str, encoder: str, in_channels: int, **options: Any) -> 
         hint = f"did you mean {near[0]!r}?" if near else "timm's are written tu-NAME"
         message = f"segmentation-models-pytorch has no encoder {encoder!r}; {hint}"
         raise ModelError(message)
-    reserved = {"encoder_weights", "in_channels", "classes", "activation", "aux_params"} & set(options)
+    reserved = _RESERVED & set(options)
     if reserved:
         message = f"option {min(reserved)!r} is set by landslip; use weights for encoder_weights, leave out the others"
+        raise ModelError(message)
+    kind = smp.MODEL_ARCHITECTURES_MAPPING[architecture]
+    known = {key for key, p in inspect.signature(kind.__init__).parameters.items() if p.kind is not p.VAR_KEYWORD}
+    unknown = set() if encoder.startswith("tu-") else set(options) - known  # timm's encoders have options too
+    if unknown:
+        offered = ", ".join(sorted(known - _RESERVED - {"self", "encoder_name"}))
+        message = f"smp:{architecture} has no option {min(unknown)!r}; it has {offered}"
         raise ModelError(message)
     network: nn.Module = smp.create_model(architecture, encoder, None, in_channels, 1, **options)
     return network
