@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslip.data.places import Places, band_names
-from landslip.errors import FormatError, InputError
+from landslip.errors import FormatError, InputError, LandslipError
 
 
 class NpzFile:
@@ -81,18 +83,19 @@ class NpzFile:
         return self._member("mask")
 
     def _member(self, key: str) -> NDArray[Any]:
-        try:
-            with self._open() as content:
-                array: NDArray[Any] = content[key]
-                return array
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            message = f"{self._path}: array {key!r} cannot be read, cut off or damaged; fetch the file again"
-            raise FormatError(message) from error
+        with self._open() as content:
+            array: NDArray[Any] = content[key]
+        return array
 
-    def _open(self) -> Any:  # noqa: ANN401 - numpy's type has no public name in older versions
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[Any]:
         try:
-            return np.load(self._path, allow_pickle=False)
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            # opened here, since numpy leaves the file open when it is no archive
+            with self._path.open("rb") as handle, np.load(handle, allow_pickle=False) as content:
+                yield content
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            if isinstance(error, LandslipError):
+                raise
             message = f"{self._path}: not a readable .npz file, cut off or damaged; fetch it again"
             raise FormatError(message) from error
 

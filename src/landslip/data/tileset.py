@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
@@ -176,11 +177,12 @@ class TileSet:
             message = f"{path}: no such file (prepared tiles); check the path"
             raise MissingInputError(message)
         try:
-            with np.load(path, allow_pickle=False) as content:
+            # opened here, since numpy leaves the file open when it is no archive
+            with Path(path).open("rb") as handle, np.load(handle, allow_pickle=False) as content:
                 head = json.loads(content["head"].tobytes())
                 check_format(head, path)
                 arrays = {name: content[name] for name in ("image", "label", "landslide", *_PER_TILE)}
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             if isinstance(error, FormatError):
                 raise
             message = f"{path}: not a tile set written by 'landslip prepare', or damaged; make it again"
