@@ -19,7 +19,9 @@ from typing import Any, Self
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-_START = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+_START = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
 """The browser reads commands from descriptor 3 and writes replies to 4."""
 
 
@@ -58,7 +60,9 @@ class Browser:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._process.terminate()
         try:
             self._process.wait(10)
@@ -95,11 +99,22 @@ class Browser:
         message, _, self._buffer = self._buffer.partition(b"\0")
         return json.loads(message)
 
-    def open(self, path: Path, *, width: int = 1280, height: int = 900, scheme: str = "light", media: str = "", mobile: bool = False) -> None:
+    def open(
+        self,
+        path: Path,
+        *,
+        width: int = 1280,
+        height: int = 900,
+        scheme: str = "light",
+        media: str = "",
+        mobile: bool = False,
+    ) -> None:
         """Load a file and wait until it is there."""
         self.events.clear()
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
-        self.send("Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self.send(
+            "Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}]
+        )
         self.send("Page.navigate", url=path.resolve().as_uri())
         deadline = time.monotonic() + 60
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
@@ -129,7 +144,11 @@ class Browser:
                 found.append(str(parameters["exceptionDetails"].get("text")))
             elif event.get("method") == "Log.entryAdded" and parameters["entry"]["level"] in {"error", "warning"}:
                 found.append(parameters["entry"]["text"])
-            elif event.get("method") == "Runtime.consoleAPICalled" and parameters["type"] in {"error", "warning", "assert"}:
+            elif event.get("method") == "Runtime.consoleAPICalled" and parameters["type"] in {
+                "error",
+                "warning",
+                "assert",
+            }:
                 found.append(str(parameters["args"]))
         return found
 
@@ -146,6 +165,8 @@ class Browser:
 
     def pdf(self, path: Path) -> Path:
         """Print the page to a PDF on A4."""
-        result = self.send("Page.printToPDF", paperWidth=8.27, paperHeight=11.69, preferCSSPageSize=False, printBackground=True)
+        result = self.send(
+            "Page.printToPDF", paperWidth=8.27, paperHeight=11.69, preferCSSPageSize=False, printBackground=True
+        )
         path.write_bytes(base64.b64decode(result["data"]))
         return path

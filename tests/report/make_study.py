@@ -94,7 +94,10 @@ def make_tiles(shape: Shape, rng: np.random.Generator) -> TileSet:
     part = np.where(col >= shape.grid[1] * 2 // 3 + 1, Part.TEST, Part.TRAIN)
     part[(col % 4 == 1) & (row % 3 != 0) & (part == Part.TRAIN)] = Part.VALIDATION
     part[col == shape.grid[1] * 2 // 3] = Part.UNUSED
-    cut = [(slice(r * shape.size, (r + 1) * shape.size), slice(c * shape.size, (c + 1) * shape.size)) for r, c in zip(row, col, strict=True)]
+    cut = [
+        (slice(r * shape.size, (r + 1) * shape.size), slice(c * shape.size, (c + 1) * shape.size))
+        for r, c in zip(row, col, strict=True)
+    ]
     image_tiles = np.stack([image[:, a, b] for a, b in cut])
     label = np.stack([mapped[a, b] for a, b in cut]).astype(np.uint8)
     label[-1, :10] = 255
@@ -129,7 +132,9 @@ def _landslides(rows: int, cols: int, rng: np.random.Generator) -> np.ndarray:
     return out
 
 
-def _row(folder: Path, spec: tuple[Any, ...], tiles: TileSet, shape: Shape, rng: np.random.Generator) -> tuple[dict[str, Any], np.ndarray]:
+def _row(
+    folder: Path, spec: tuple[Any, ...], tiles: TileSet, shape: Shape, rng: np.random.Generator
+) -> tuple[dict[str, Any], np.ndarray]:
     name, label, role, paper, network, layers, augment, parameters, quality = spec
     test_index = np.flatnonzero(tiles.part == Part.TEST)
     test = tiles.subset(test_index)
@@ -181,7 +186,9 @@ def _scores(found: Confusion, rng: np.random.Generator) -> dict[str, float]:
 
 
 def _made_up(level: float, rng: np.random.Generator) -> dict[str, float]:
-    return {m: float(np.clip(level + rng.normal(scale=0.01), 0, 0.99)) for m in METRICS[1:]} | {"loss": max(0.02, 0.9 - level)}
+    return {m: float(np.clip(level + rng.normal(scale=0.01), 0, 0.99)) for m in METRICS[1:]} | {
+        "loss": max(0.02, 0.9 - level)
+    }
 
 
 def _mean(values: list[float], spread: float | None) -> dict[str, float | None]:
@@ -192,17 +199,24 @@ def _mean(values: list[float], spread: float | None) -> dict[str, float | None]:
 
 
 def _metrics(run: Path, epochs: int, quality: float, rng: np.random.Generator) -> int:
-    columns = ["epoch", "updates", "learning_rate"] + [f"{p}_{s}" for p in ("train", "val") for s in ("loss", "precision", "recall", "f1")]
+    columns = ["epoch", "updates", "learning_rate"] + [
+        f"{p}_{s}" for p in ("train", "val") for s in ("loss", "precision", "recall", "f1")
+    ]
     losses = []
     with (run / "metrics.csv").open("w", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(columns)
         for epoch in range(1, epochs + 1):
             done = 1 - np.exp(-epoch / epochs * 4)
-            train, val = 0.6 - 0.5 * done + rng.normal(scale=0.01), 0.62 - 0.44 * quality * done + rng.normal(scale=0.02)
+            train, val = (
+                0.6 - 0.5 * done + rng.normal(scale=0.01),
+                0.62 - 0.44 * quality * done + rng.normal(scale=0.02),
+            )
             losses.append(val)
             f1 = quality * done
-            writer.writerow([epoch, epoch * 80, 0.001, train, f1, f1, min(1, f1 + 0.1), val, f1, f1, f1 + rng.normal(scale=0.02)])
+            writer.writerow(
+                [epoch, epoch * 80, 0.001, train, f1, f1, min(1, f1 + 0.1), val, f1, f1, f1 + rng.normal(scale=0.02)]
+            )
     return int(np.argmin(losses)) + 1
 
 

@@ -89,10 +89,15 @@ def test_correction_for_many_comparisons_can_take_a_claim_away() -> None:
     [
         ((0.09, 0.05, 0.13), "; longer training alone does not explain what the data gain, which stay ahead of"),
         ((0.01, -0.02, 0.04), "; but longer training alone may explain what the data gain, for against"),
-        ((-0.05, -0.08, -0.02), "does better still (the data −0.050, −0.080 to −0.020), so what helped is longer training"),
+        (
+            (-0.05, -0.08, -0.02),
+            "does better still (the data −0.050, −0.080 to −0.020), so what helped is longer training",
+        ),
     ],
 )
-def test_control_row_says_whether_longer_training_explains_the_gain(difference: tuple[float, float, float], words: str) -> None:
+def test_control_row_says_whether_longer_training_explains_the_gain(
+    difference: tuple[float, float, float], words: str
+) -> None:
     told = answer(a_study(AHEAD, DATA_GAINS, ("data", "steps", *difference)))
     assert words in told.second
     assert "the same network trained for as many updates on the plain data" in told.second
@@ -119,7 +124,9 @@ def test_a_single_seed_of_the_forest_does_not_silence_the_study() -> None:
     assert answer(replace(study, rows=(*study.rows, forest))).claims
 
 
-@pytest.mark.parametrize(("blocks", "words"), [(12, "has twelve spatial blocks"), (1, "has one spatial block,"), (19, "19 spatial")])
+@pytest.mark.parametrize(
+    ("blocks", "words"), [(12, "has twelve spatial blocks"), (1, "has one spatial block,"), (19, "19 spatial")]
+)
 def test_few_blocks_claim_nothing(blocks: int, words: str) -> None:
     told = answer(a_study(AHEAD, blocks=blocks))
     assert not told.claims
@@ -149,7 +156,9 @@ def test_without_a_scored_row_there_is_no_answer() -> None:
 
 def test_rows_without_roles_are_listed_against_the_first() -> None:
     study = a_study(("resunet34", "unet", 0.03, 0.01, 0.05), ("steps", "unet", 0.02, -0.01, 0.05))
-    study = replace(study, rows=tuple(replace(row, role="baseline" if row.name == "unet" else "other") for row in study.rows))
+    study = replace(
+        study, rows=tuple(replace(row, role="baseline" if row.name == "unet" else "other") for row in study.rows)
+    )
     told = answer(study)
     assert told.first == (
         "Of the two rows compared with the U-Net (F1 0.588), one does better: ResNet-34 U-Net (+0.030, +0.010 to +0.050)."
@@ -198,7 +207,9 @@ def test_never_a_claim_that_the_interval_does_not_carry(
 
 
 def test_limits_name_what_is_missing_and_repeat_nothing() -> None:
-    study = replace(a_study(AHEAD, seeds=1), simulated=True, info={"limits": ["Snow before."], "warnings": ["Snow before."]})
+    study = replace(
+        a_study(AHEAD, seeds=1), simulated=True, info={"limits": ["Snow before."], "warnings": ["Snow before."]}
+    )
     told = limits(study)
     assert told[0].startswith("Each row was trained from one seed only")
     assert any("simulated" in text for text in told)

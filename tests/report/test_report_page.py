@@ -83,8 +83,14 @@ def test_policy_forbids_requests(report: Path, browser: Browser) -> None:
     browser.open(report)
     sent = browser.run("fetch('http://127.0.0.1:9/').then(() => 'sent', (error) => String(error))")
     assert sent.startswith("TypeError")
-    browser.run("new Promise((done) => { const i = new Image(); i.onerror = () => done('no'); i.src = 'http://127.0.0.1:9/x.png'; })")
-    blocked = [e["params"]["blockedReason"] for e in browser.events if e.get("method") == "Network.loadingFailed" and "blockedReason" in e["params"]]
+    browser.run(
+        "new Promise((done) => { const i = new Image(); i.onerror = () => done('no'); i.src = 'http://127.0.0.1:9/x.png'; })"
+    )
+    blocked = [
+        e["params"]["blockedReason"]
+        for e in browser.events
+        if e.get("method") == "Network.loadingFailed" and "blockedReason" in e["params"]
+    ]
     refused = [text for text in browser.problems() if "Content Security Policy" in text]
     assert blocked.count("csp") == 2 or len(refused) >= 2
 
@@ -118,7 +124,9 @@ def test_tables_sort_by_click_and_by_keyboard(report: Path, browser: Browser) ->
 
 def test_cells_without_a_figure_sort_last_either_way(report: Path, browser: Browser) -> None:
     browser.open(report)
-    column = "[...document.querySelectorAll('#table-rows tbody tr')].map((row) => row.cells[5].dataset.sort === undefined)"
+    column = (
+        "[...document.querySelectorAll('#table-rows tbody tr')].map((row) => row.cells[5].dataset.sort === undefined)"
+    )
     for _ in range(2):  # the forest has no parameters
         browser.run("document.querySelectorAll('#table-rows thead button')[5].click()")
         missing = browser.run(column)
@@ -145,7 +153,11 @@ def test_light_and_dark_differ_and_paper_is_light(report: Path, browser: Browser
     ground = "getComputedStyle(document.body).backgroundColor"
     line = "getComputedStyle(document.querySelector('.panel path[style*=\"stroke: var(--row-3)\"]')).stroke"
     colors = {}
-    for name, options in {"light": {}, "dark": {"scheme": "dark"}, "paper": {"scheme": "dark", "media": "print"}}.items():
+    for name, options in {
+        "light": {},
+        "dark": {"scheme": "dark"},
+        "paper": {"scheme": "dark", "media": "print"},
+    }.items():
         browser.open(report, **options)
         colors[name] = (browser.run(ground), browser.run(line))
     assert colors["light"][0] == colors["paper"][0] == "rgb(255, 255, 255)"

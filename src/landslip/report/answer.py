@@ -134,6 +134,7 @@ def _against_baseline(study: Study, data: Row, rival: Row, baseline: Row | None)
     ahead = [(row, c) for row, c in found if c.supported and c.difference.value > 0]
     behind = [(row, c) for row, c in found if c.supported and c.difference.value < 0]
     open_ = [row for row, c in found if not c.supported]
+    start = f"Against the {within(baseline.label)} (F1 {number(_f1(baseline))})"
     clauses = []
     if ahead:
         clauses.append(f"{_named(ahead)} {'do' if len(ahead) > 1 else 'does'} better")
@@ -143,10 +144,9 @@ def _against_baseline(study: Study, data: Row, rival: Row, baseline: Row | None)
         clauses.append(f"for the {within(open_[0].label)} no difference is supported")
     if not clauses:
         names = " nor for the ".join(within(row.label) for row in open_)
-        return f"Against the {within(baseline.label)} (F1 {number(_f1(baseline))}), no difference is supported for the {names}."
+        return f"{start}, no difference is supported for the {names}."
     control = _control_clause(study, data) if any(row is data for row, _ in ahead) else ""
-    text = f"Against the {within(baseline.label)} (F1 {number(_f1(baseline))}), {listed(clauses)}"
-    return f"{text}{control}."
+    return f"{start}, {listed(clauses)}{control}."
 
 
 def _named(pairs: list[tuple[Row, Comparison]]) -> str:
@@ -224,7 +224,8 @@ def _of_effects(effects: tuple[Effect, ...]) -> Answer:
     known = [effect for effect in effects if effect.effect.has_interval]
     chosen = sorted((e for e in known if e.supported), key=lambda e: -abs(e.effect.value))
     if not chosen:
-        first = f"Averaged over the whole grid, none of the {count(len(effects))} changes moves F1 by more than chance may explain."
+        tried = f"none of the {count(len(effects))} changes"
+        first = f"Averaged over the whole grid, {tried} moves F1 by more than chance may explain."
         return Answer("no difference supported", first, "The table of effects gives each with its interval.")
     names = [f"{e.label} ({difference(e.effect, name_it=i == 0)})" for i, e in enumerate(chosen[:MOST_NAMED])]
     if len(chosen) > MOST_NAMED:

@@ -8,10 +8,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 from PIL import Image
 
 from landslip.report.maps import Picture
@@ -105,16 +106,10 @@ def save_pictures(
         return save_png(figure, path)
 
 
-def _draw_bar(ax, picture: Picture) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 - matplotlib axes
+def _draw_bar(ax: Any, picture: Picture) -> None:  # noqa: ANN401 - matplotlib axes
     rows, cols = picture.pixels.shape[:2]
     bar = scale_bar(cols * (picture.pixel_m or 1.0))
     x, y = 0.03 * cols, rows - 0.03 * max(rows, cols)
-    style = {"path_effects": _halo()}
+    style: dict[str, Any] = {"path_effects": [withStroke(linewidth=1.6, foreground="#00000099")]}
     ax.plot([x, x + bar.percent / 100 * cols], [y, y], color="white", linewidth=2, solid_capstyle="butt", **style)
     ax.text(x, y - 0.015 * max(rows, cols), bar.label, color="white", fontsize=6, va="bottom", **style)
-
-
-def _halo():  # type: ignore[no-untyped-def]  # noqa: ANN202 - matplotlib path effects
-    from matplotlib import patheffects
-
-    return [patheffects.withStroke(linewidth=1.6, foreground="#00000099")]

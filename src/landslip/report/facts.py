@@ -24,7 +24,9 @@ def data_facts(study: Study) -> list[tuple[str, str]]:
         found.append(("Layers", ", ".join(data["layers"])))
     found += [(_name(name), plain(value)) for name, value in _items(data.get("dates"))]
     shown = {"prevalence", "pixel_m", "layers", "dates", "sources", "hygiene", "regions"}
-    found += [(_name(name), plain(value)) for name, value in data.items() if name not in shown and value not in (None, {}, [])]
+    found += [
+        (_name(name), plain(value)) for name, value in data.items() if name not in shown and value not in (None, {}, [])
+    ]
     return found
 
 
@@ -38,7 +40,9 @@ def sources_table(study: Study) -> Table | None:
     """Return where the data come from, one line per source."""
     sources = (study.info.get("data") or {}).get("sources") or []
     records = [source if isinstance(source, dict) else {"source": source} for source in sources]
-    names = list(dict.fromkeys(name for record in records for name, value in record.items() if value not in (None, "", [], {})))
+    names = list(
+        dict.fromkeys(name for record in records for name, value in record.items() if value not in (None, "", [], {}))
+    )
     if not names:
         return None
     rows = tuple(tuple(_cell(name, record.get(name)) for name in names) for record in records)
@@ -69,7 +73,10 @@ def settings(study: Study) -> list[tuple[str, str]]:
         found.append(("Config (config.toml)", study.config.strip()))
     elif study.info.get("settings"):
         found.append(("Config", _json(study.info["settings"])))
-    for key, title in (("recipe", "Recipe: layers with their statistics from training pixels"), ("recipes", "Recipes of the folds")):
+    for key, title in (
+        ("recipe", "Recipe: layers with their statistics from training pixels"),
+        ("recipes", "Recipes of the folds"),
+    ):
         if study.info.get(key):
             found.append((title, _json(study.info[key])))
     trained = {row.label: row.facts["train"] for row in study.rows if row.facts.get("train")}

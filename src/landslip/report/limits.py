@@ -38,8 +38,8 @@ def limits(study: Study) -> tuple[str, ...]:
     )
     if any(row.paper for row in study.rows):
         found.append(
-            "The paper’s figures come from single runs on another cut of another area; ours and theirs are not measured on the "
-            "same pixels and do not rank against each other."
+            "The paper’s figures come from single runs on another cut of another area; ours and theirs are not "
+            "measured on the same pixels and do not rank against each other."
         )
     found += [str(text) for text in study.info.get("limits") or []]
     found += [str(text) for text in study.info.get("warnings") or []]

@@ -13,7 +13,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from landslip.report import charts, tables
+from landslip.report import appendix, charts, tables
 from landslip.report.answer import answer
 from landslip.report.dots import Entry, dots
 from landslip.report.embed import Embedded, embed
@@ -32,6 +32,30 @@ QUESTIONS: Final = {
     "factorial": "Which changes of network and of data help to find landslides?",
 }
 OTHER_QUESTION: Final = "How well do these models find landslides?"
+
+CAPTIONS: Final = {
+    "training": (
+        "Figure 2.",
+        "Loss and F1 by epoch ({over}). Open circle: the epoch kept, that of least validation loss.",
+    ),
+    "precision_recall": (
+        "Figure 4.",
+        "Precision against recall on the test part as the threshold moves, seeds pooled. Thin lines: equal F1.",
+    ),
+    "reliability": (
+        "Figure 5.",
+        "Whether a probability means what it says: observed share of landslide by predicted probability on the test "
+        "part (dashed: perfect), and how many pixels lie there.",
+    ),
+    "size_chart": (
+        "Figure 6.",
+        "Scores by size of the landslide, found or right by at least half of the area, mean over seeds.",
+    ),
+    "area_chart": (
+        "Figure 7.",
+        "How often landslides of an area occur: mapped ones, and those of each row’s map, in the test part.",
+    ),
+}
 
 MAP_LEGEND: Final = (
     ("hit: mapped and predicted", MAP_COLORS["hit"]),
@@ -110,7 +134,9 @@ def render(study: Study, pictures: Pictures, drawn: dict[str, Chart]) -> str:
 def unbroken(text: str) -> Markup:
     """Keep figures and names such as U-Net on one line."""
     escaped = str(escape(text))
-    return Markup(re.sub(r"\bU-Net\b|ResNet-\d+|[+−][\d.]+ to [+−]?[\d.]+", r'<span class="nowrap">\g<0></span>', escaped))
+    return Markup(
+        re.sub(r"\bU-Net\b|ResNet-\d+|[+−][\d.]+ to [+−]?[\d.]+", r'<span class="nowrap">\g<0></span>', escaped)
+    )
 
 
 def content_policy(js: str) -> str:
@@ -136,7 +162,9 @@ def _words(study: Study) -> dict[str, Any]:
     any_interval = any(found.has_interval for _, found in scored)
     any_paper = any(entry.paper is not None for entry in entries)
     legend = [
-        "Dot: F1 on the test part, threshold 0.5, mean over seeds." if len(study.seeds) > 1 else "Dot: F1 on the test part, threshold 0.5.",
+        "Dot: F1 on the test part, threshold 0.5, mean over seeds."
+        if len(study.seeds) > 1
+        else "Dot: F1 on the test part, threshold 0.5.",
         "Bar: 95 % interval." if any_interval else "",
         "Diamond: the paper’s figure." if any_paper else "",
     ]
@@ -166,7 +194,9 @@ def _words(study: Study) -> dict[str, Any]:
 
 def _alerts(study: Study) -> list[str]:
     guard = study.info.get("guard") or []
-    return list(dict.fromkeys(str(g["text"]) for g in guard if g.get("verdict") in {"warning", "leaks"} and g.get("text")))
+    return list(
+        dict.fromkeys(str(g["text"]) for g in guard if g.get("verdict") in {"warning", "leaks"} and g.get("text"))
+    )
 
 
 def _facts(study: Study) -> list[tuple[str, str]]:
@@ -187,31 +217,26 @@ def _tables(study: Study) -> dict[str, Any]:
     return {
         "main_table": tables.main_table(study),
         "comparison_table": tables.comparison_table(study),
-        "parts_table": tables.parts_table(study),
-        "runs_table": tables.runs_table(study),
-        "rows_table": tables.rows_table(study),
+        "parts_table": appendix.parts_table(study),
+        "runs_table": appendix.runs_table(study),
+        "rows_table": appendix.rows_table(study),
         "curves_table": tables.curves_table(study),
-        "size_table": tables.size_table(study),
+        "size_table": appendix.size_table(study),
         "effects_table": tables.effects_table(study),
-        "split_table": tables.split_table(study),
+        "split_table": appendix.split_table(study),
         "sources_table": sources_table(study),
-        "transfer_tables": [tables.transfer_table(t, i, labels.get(t.row, t.row)) for i, t in enumerate(study.transfer)],
+        "transfer_tables": [
+            tables.transfer_table(t, i, labels.get(t.row, t.row)) for i, t in enumerate(study.transfer)
+        ],
     }
 
 
 def _charts(study: Study, drawn: dict[str, Chart]) -> dict[str, Any]:
     seeds = tables.seeds_of(study.rows)
     over = f"mean over {count(seeds)} seeds, band from the lowest to the highest seed" if seeds > 1 else "one seed"
-    captions = {
-        "training": ("Figure 2.", f"Loss and F1 by epoch ({over}). Open circle: the epoch kept, that of least validation loss."),
-        "precision_recall": ("Figure 4.", "Precision against recall on the test part as the threshold moves, seeds pooled. Thin lines: equal F1."),
-        "reliability": ("Figure 5.", "Whether a probability means what it says: observed share of landslide by predicted probability on the test part (dashed: perfect), and how many pixels lie there."),
-        "size_chart": ("Figure 6.", "Scores by size of the landslide, found or right by at least half of the area, mean over seeds."),
-        "area_chart": ("Figure 7.", "How often landslides of an area occur: mapped ones, and those of each row’s map, in the test part."),
-    }  # fmt: skip
     return {
-        name: _shown(drawn[name], name.replace("_", "-"), *words) if name in drawn else None
-        for name, words in captions.items()
+        name: _shown(drawn[name], name.replace("_", "-"), figure, text.format(over=over)) if name in drawn else None
+        for name, (figure, text) in CAPTIONS.items()
     }
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landslip.data.tileset import Part, TileSet
 from landslip.errors import FormatError
-from landslip.report import maps
+from landslip.report import maps, mosaic
 from landslip.report.maps import Picture
 from landslip.report.model import Fold, Row, Study
 from landslip.report.words import number
@@ -93,7 +94,9 @@ def _split_pictures(folder: Path, study: Study, fold: Fold, tiles: TileSet) -> l
         chosen = tiles.subset(tiles.region == region)
         title = ", ".join(words)
         title = title[:1].upper() + title[1:]
-        pictures.append(maps.split_picture(chosen, patches=study.patches, pixel_m=_pixel_m(study, tiles), title=title, part=part))
+        pictures.append(
+            maps.split_picture(chosen, patches=study.patches, pixel_m=_pixel_m(study, tiles), title=title, part=part)
+        )
     return pictures
 
 
@@ -118,14 +121,14 @@ def _predictions(folder: Path, study: Study, fold: Fold, tiles: TileSet) -> Pict
         path = folder / run["folder"] / "predictions.npz" if run else None
         if run is None or path is None or not path.is_file():
             continue
-        found.append((row, maps.classes(_probability(path, position, test), test, 0.5)))
+        found.append((row, mosaic.classes(_probability(path, position, test), test, 0.5)))
         seeds.append(run.get("seed"))
     overview = _overviews(study, test, found) if not study.patches else ()
     name = fold.name if len(study.folds) > 1 else ""
     return Pictures((), overview, _zooms(study, test, found), name, seeds[0] if seeds else None)
 
 
-def _first_run(row: Row, fold: Fold) -> dict[str, object] | None:
+def _first_run(row: Row, fold: Fold) -> dict[str, Any] | None:
     own = [run for run in row.runs if run.get("fold") in (None, fold.name)]
     return min(own, key=lambda run: int(run.get("seed") or 0), default=None)
 
@@ -148,7 +151,9 @@ def _probability(path: Path, position: NDArray[np.intp], test: TileSet) -> NDArr
 
 def scores_in_words(row: Row) -> str:
     """Return precision, recall and F1 of a row on the test part as text."""
-    parts = [(name, row.score(metric)) for name, metric in (("precision", "precision"), ("recall", "recall"), ("F1", "f1"))]
+    parts = [
+        (name, row.score(metric)) for name, metric in (("precision", "precision"), ("recall", "recall"), ("F1", "f1"))
+    ]
     return ", ".join(f"{name} {number(found.value, 2)}" for name, found in parts if found)
 
 
@@ -167,7 +172,7 @@ def _overviews(study: Study, test: TileSet, found: list[tuple[Row, NDArray[np.ui
 def _zooms(study: Study, test: TileSet, found: list[tuple[Row, NDArray[np.uint8]]]) -> tuple[Zoom, ...]:
     if not found:
         return ()
-    color = maps.true_color(test)
+    color = mosaic.true_color(test)
     zooms = []
     for index in maps.choose_tiles(test, PATCH_ZOOMS if study.patches else SCENE_ZOOMS):
         i = int(index)

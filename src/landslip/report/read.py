@@ -126,7 +126,9 @@ def _comparison(entry: dict[str, Any]) -> Comparison:
 
 
 def _effect(entry: dict[str, Any]) -> Effect:
-    return Effect(entry["factor"], entry["label"], estimate(entry["effect"]) or Estimate(float("nan")), entry.get("p_holm"))
+    return Effect(
+        entry["factor"], entry["label"], estimate(entry["effect"]) or Estimate(float("nan")), entry.get("p_holm")
+    )
 
 
 def _array(values: Iterable[float | None]) -> NDArray[np.float64]:
@@ -173,7 +175,10 @@ def _size_classes(entries: dict[str, Any], labels: dict[str, str]) -> tuple[Size
 
 
 def _area_frequency(entries: dict[str, Any], labels: dict[str, str]) -> tuple[Curve, ...]:
-    named: list[tuple[str | None, str, str]] = [(None, "mapped", "mapped landslides"), (None, "true", "true landslides")]
+    named: list[tuple[str | None, str, str]] = [
+        (None, "mapped", "mapped landslides"),
+        (None, "true", "true landslides"),
+    ]
     named += [(name, name, label) for name, label in labels.items()]
     return tuple(
         Curve(row, label, _array(e["area_m2"]), _array(e["density_per_m2"]), _array(e["count"]))

@@ -41,7 +41,14 @@ PALETTE: Final = {
 }
 """Name of a CSS variable to its colour in light theme; SVG colours are replaced by the variables."""
 
-ROLE_COLOR: Final = {"baseline": "row-0", "model": "row-1", "attention": "row-2", "data": "row-3", "control": "row-4", "forest": "row-5"}
+ROLE_COLOR: Final = {
+    "baseline": "row-0",
+    "model": "row-1",
+    "attention": "row-2",
+    "data": "row-3",
+    "control": "row-4",
+    "forest": "row-5",
+}
 """Baseline grey, networks in blues, data in orange: the question in colour."""
 
 SPARE: Final = ("row-6", "row-7", "row-5", "row-1", "row-4", "row-2", "row-3", "row-0")
@@ -132,7 +139,8 @@ class Chart:
 @contextmanager
 def drawing(*, screen: bool) -> Iterator[None]:
     """Apply our settings while figures are made and saved, then restore what was there."""
-    with mpl.rc_context({**_COMMON, **(_SCREEN if screen else _PRINT)}):
+    settings: dict[Any, Any] = {**_COMMON, **(_SCREEN if screen else _PRINT)}
+    with mpl.rc_context(settings):
         yield
 
 
@@ -159,10 +167,11 @@ def save_chart(chart: Chart, folder: Path) -> Path:
     with drawing(screen=False):
         legend_in = 0.3 if chart.keys else 0.0
         figure = Figure(figsize=(width, height + legend_in), layout="constrained")
-        body = figure
+        body: Any = figure
         if chart.keys:
-            top, body = figure.subfigures(2, 1, height_ratios=(legend_in, height))
-            _draw_legend(top, chart.keys)
+            halves: Any = figure.subfigures(2, 1, height_ratios=(legend_in, height))
+            _draw_legend(halves[0], chart.keys)
+            body = halves[1]
         cells = body.subfigures(rows, columns, squeeze=False).flat
         for panel, cell in zip(chart.panels, cells, strict=False):
             panel.draw(cell)

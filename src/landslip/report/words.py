@@ -75,7 +75,7 @@ def listed(items: Sequence[str], *, last: str = "and") -> str:
 
 
 def within(label: str) -> str:
-    """Return a label as it stands inside a sentence: ``Data-centric U-Net`` loses its capital, ``ResNet-34`` keeps it."""
+    """Return a label as it stands inside a sentence: ``Data-centric`` loses its capital, ``ResNet-34`` keeps it."""
     first = label.split(" ", 1)[0]
     plain_word = len(first) > 2 and first[1:].islower()
     return label[:1].lower() + label[1:] if plain_word else label

@@ -1,0 +1,144 @@
+"""What a study folder lacks is left out; what is wrong with it is said in one line."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from make_study import Shape, make_study
+
+from landslip.errors import FormatError, InputError, MissingInputError
+from landslip.report import write_report
+from landslip.report.read import read_study
+
+TINY = Shape(seeds=2, size=16, epochs=2)
+OPTIONAL = {
+    "precision_recall": None, "calibration": None, "landslides": None, "area_frequency": None, "comparisons": None,
+    "guard": None, "split": None, "recipe": None, "commands": None, "limits": None, "folds": None, "draws": None,
+}  # fmt: skip
+
+
+def content(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "study.json").read_text())
+
+
+def rewrite(folder: Path, **changes: Any) -> None:
+    (folder / "study.json").write_text(json.dumps(content(folder) | changes))
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    return make_study(tmp_path / "study", TINY)
+
+
+def test_missing_optional_parts_drop_their_section(tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "bare", TINY, **OPTIONAL)
+    (folder / "config.toml").unlink()
+    text = write_report(folder).read_text()
+    headings = re.findall(r'<h2 id="(\w+)"', text)
+    assert headings == ["answer", "results", "training", "data", "limits", "settings"]
+    assert "<figure" in text
+    assert "None" not in re.sub(r"<(style|script)>.*?</\1>", "", text, flags=re.DOTALL)
+    assert not re.search(r"<(tbody|ul|dl|figure)[^>]*>\s*</\1>", text)  # never an empty box
+    assert sorted(path.name for path in (folder / "figures").iterdir()) == ["f1.png", "figure-2-training.png"]
+
+
+def test_a_study_without_curves_has_no_training_section(tiny: Path) -> None:
+    for path in tiny.glob("runs/*/*/metrics.csv"):
+        path.unlink()
+    assert 'id="training"' not in write_report(tiny).read_text()
+
+
+def test_effects_and_transfer_have_their_sections(tiny: Path) -> None:
+    effect = {"value": 0.02, "low": 0.01, "high": 0.03}
+    f1 = [[effect, None], [{"value": 0.4, "low": None, "high": None}, effect]]
+    rewrite(
+        tiny,
+        effects=[{"factor": "layers", "label": "object means", "effect": effect, "p": 0.01, "p_holm": 0.02}],
+        transfer=[{"row": "unet", "title": "", "places": ["Taiwan", "Iburi"], "f1": f1}],
+    )
+    text = write_report(tiny).read_text()
+    assert "+0.020 (+0.010 to +0.030)" in text
+    assert "F1 of the U-Net trained on one place and tested on another." in text
+    assert text.count("--shade:") == 3
+
+
+def test_what_others_wrote_cannot_become_markup(tiny: Path) -> None:
+    evil = "<script>alert(1)</script>"
+    rows = content(tiny)["rows"]
+    rows[0]["label"] = f"U-Net {evil}"
+    rewrite(tiny, title=evil, rows=rows, limits=[evil], commands=[evil], guard=[{"verdict": "leaks", "text": evil}])
+    (tiny / "config.toml").write_text(f'title = "{evil}"')
+    text = write_report(tiny).read_text()
+    assert "<script>alert" not in text
+    assert text.count("&lt;script&gt;alert(1)") > 10
+
+
+def test_a_leak_found_by_the_guard_is_told_beside_the_answer(tiny: Path) -> None:
+    rewrite(tiny, guard=[{"fold": "main", "verdict": "leaks", "text": "Test pixels touch training pixels."}])
+    text = write_report(tiny).read_text()
+    assert text.index("Test pixels touch training pixels.") < text.index('id="results"')
+
+
+def test_paper_figures_stand_beside_ours(tiny: Path) -> None:
+    text = write_report(tiny).read_text()
+    table = text[text.index('<table id="table-1"') : text.index("</table>")]
+    found = re.findall(r"</abbr> ([\d.]+)</span>", table)
+    assert found == [
+        "0.14", "0.26", "0.76", "0.48", "0.588", "0.13", "0.18", "0.67", "0.72", "0.694",
+        "0.05", "0.08", "0.88", "0.62", "0.728", "0.13", "0.17", "0.71", "0.73", "0.720",
+    ]  # fmt: skip
+
+
+def test_curves_of_seeds_lie_side_by_side(tiny: Path) -> None:
+    study = read_study(tiny)
+    history = study.histories[0]
+    assert history.row == "unet"
+    assert history.epochs.tolist() == [1, 2]
+    assert history.values["validation_f1"].shape == (2, 2)
+    assert len(study.histories) == 5  # the forest has none
+    assert len(history.best_epoch) == 2
+
+
+def test_unfinished_study(tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match="no such study; check the path"):
+        write_report(tmp_path / "nowhere")
+    with pytest.raises(
+        MissingInputError, match=r"not a finished study \(no study.json in it\); make it again, with --resume"
+    ):
+        write_report(tmp_path)
+
+
+def test_newer_or_damaged_study(tiny: Path) -> None:
+    rewrite(tiny, format=99)
+    with pytest.raises(FormatError, match="written in format 99, this version reads up to 1; upgrade landslip"):
+        write_report(tiny)
+    rewrite(tiny, format=1, rows=[{"name": "unet"}])
+    with pytest.raises(FormatError, match=r"study.json: not as a study writes it \(KeyError\('label'\)\)"):
+        write_report(tiny)
+    rewrite(tiny, rows=[])
+    with pytest.raises(InputError, match="the study has no rows to report"):
+        write_report(tiny)
+
+
+def test_damaged_run_files(tiny: Path) -> None:
+    predictions = tiny / "runs/unet/seed0/predictions.npz"
+    kept = predictions.read_bytes()
+    predictions.write_bytes(b"not an archive")
+    with pytest.raises(
+        FormatError, match=r"predictions.npz: not the predictions of a run, or damaged; make them again"
+    ):
+        write_report(tiny)
+    predictions.write_bytes(kept)
+    (tiny / "runs/unet/seed0/metrics.csv").write_text("epoch,train_loss\none,two\n")
+    with pytest.raises(FormatError, match="metrics.csv: not a table of training metrics"):
+        write_report(tiny)
+
+
+def test_missing_tiles(tiny: Path) -> None:
+    (tiny / "tiles.npz").unlink()
+    with pytest.raises(MissingInputError, match="tiles.npz: no such file"):
+        write_report(tiny)
