@@ -42,7 +42,7 @@ def command(
         if out is None:
             message = "give --out DIR (or --init scene to begin with)"
             raise typer.BadParameter(message)
-        from landslip.study import StudyConfig, run_study
+        from landslip.study import StudyConfig
 
         settings = StudyConfig.from_toml(config) if config is not None else None
         if dry_run:
@@ -51,6 +51,8 @@ def command(
             estimate = probe_study(settings, out, progress=console.progress)
             console.result(estimate.to_dict(), estimate.text())
             return
+        from landslip.study import run_study
+
         result = run_study(settings, out, resume=resume, progress=console.progress)
         where = f"report: {result.report}" if result.report else f"tables: {result.folder / 'table.md'}"
         console.result(result.to_dict(), f"{result.table_text()}\n\n{where}")
