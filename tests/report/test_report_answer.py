@@ -114,7 +114,8 @@ def test_one_seed_claims_nothing_and_says_so() -> None:
     assert not told.claims
     assert told.first.startswith("Each row was trained from one seed only, so this study claims no ranking")
     assert told.second == (
-        "For the record, F1 on the test part runs from 0.588 (U-Net) to 0.700 (Data-centric U-Net); the order may be chance."
+        "For the record, F1 on the test part runs from 0.588 (U-Net) to 0.700 (Data-centric U-Net); the order may be "
+        "chance."
     )
 
 
@@ -161,7 +162,8 @@ def test_rows_without_roles_are_listed_against_the_first() -> None:
     )
     told = answer(study)
     assert told.first == (
-        "Of the two rows compared with the U-Net (F1 0.588), one does better: ResNet-34 U-Net (+0.030, +0.010 to +0.050)."
+        "Of the two rows compared with the U-Net (F1 0.588), one does better: ResNet-34 U-Net (+0.030, +0.010 to "
+        "+0.050)."
     )
     assert told.second == "For the remaining one no difference is supported."
 

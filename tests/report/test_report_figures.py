@@ -108,7 +108,7 @@ def test_figures_are_fit_for_print(report: Path) -> None:
 
 
 def test_classes_tell_hits_misses_and_false_alarms_apart() -> None:
-    tiles = make_tiles(Shape(size=8, grid=(1, 1)), np.random.default_rng(0))
+    tiles = make_tiles(Shape(size=8, grid=(1, 4)), np.random.default_rng(0)).subset(np.array([0]))
     tiles.label[0, :2, :2] = [[1, 1], [0, 0]]
     tiles.label[0, 2, :2] = 255
     probability = np.zeros((1, 8, 8), np.float32)
