@@ -90,6 +90,8 @@ class NpzFile:
     @contextlib.contextmanager
     def _open(self) -> Iterator[Any]:
         try:
+            if not zipfile.is_zipfile(self._path):  # a single array would load, too
+                raise zipfile.BadZipFile
             # opened here, since numpy leaves the file open when it is no archive
             with self._path.open("rb") as handle, np.load(handle, allow_pickle=False) as content:
                 yield content

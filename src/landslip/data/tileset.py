@@ -177,6 +177,8 @@ class TileSet:
             message = f"{path}: no such file (prepared tiles); check the path"
             raise MissingInputError(message)
         try:
+            if not zipfile.is_zipfile(path):  # a single array would load, too
+                raise zipfile.BadZipFile
             # opened here, since numpy leaves the file open when it is no archive
             with Path(path).open("rb") as handle, np.load(handle, allow_pickle=False) as content:
                 head = json.loads(content["head"].tobytes())
