@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self
@@ -51,6 +51,12 @@ class Workers:
             return [work(*group) for group in zip(*arguments, strict=True)]
         return list(self._pool.map(work, *arguments))
 
+    def ranges(self, size: int) -> tuple[list[int], list[int]]:
+        """Cut ``range(size)`` into shares: their beginnings and their ends."""
+        parts = 1 if size < FEW or self.threads == 1 else 2 * self.threads
+        ends = [size * k // parts for k in range(parts + 1)]
+        return ends[:-1], ends[1:]
+
 
 SERIAL = Workers(1)
 """No threads: for use inside a worker."""
@@ -65,7 +71,7 @@ class Merger:
     graph
         The nodes. Lists are correct and least pairs found.
     used
-        Entries of the pool in use.
+        Blocks of the pool in use.
     criterion
         Weights.
     prune
@@ -89,10 +95,11 @@ class Merger:
         """Prepare the scratch memory."""
         self.alive = int(np.count_nonzero(self.graph.state != kernels.DEAD))
         self._marks: queue.SimpleQueue[NDArray[np.int32]] = queue.SimpleQueue()
+        self._merged = np.empty(self.graph.pixel.size, np.int32)
         for _ in range(self.workers.threads):
             self._marks.put(np.empty(self.graph.pixel.size, np.int32))
 
-    def run(self, limit: float, passes: int | None = None, *, proof: bool = False) -> None:
+    def run(self, limit: float, passes: int | None = None, *, proof: bool = False, shrink: bool = True) -> None:
         """Run passes until one merges nothing, at most ``passes``.
 
         Parameters
@@ -103,6 +110,8 @@ class Merger:
             Number of passes at most; None for no bound.
         proof
             Whether to carry the taint of a window's edge along.
+        shrink
+            Whether to move the living nodes together now and then.
         """
         done = 0
         while passes is None or done < passes:
@@ -110,7 +119,10 @@ class Merger:
                 kernels.spread_taint(self.graph, limit)
             done += 1
             self.passes += 1
-            if not self._one_pass(limit) and not proof:
+            merged = self._one_pass(limit)
+            if shrink and self.alive < 0.6 * self.graph.pixel.size:
+                self._drop_dead()
+            if not merged and not proof:
                 return  # with the proof, taint goes on spreading although nothing merges
 
     def restart(self, prune: float, small: float) -> None:
@@ -126,17 +138,24 @@ class Merger:
 
     def _one_pass(self, limit: float) -> int:
         graph, previous, token = self.graph, self.token, self._next_token()
-        bands = self.criterion.bands.size
-        merged = sum(self._each(kernels.select, previous, token, limit, bands))
+        bands = self.criterion.bands
+        lows, highs = self._ranges()
+        found = self._each(kernels.select, previous, token, limit, bands, self._merged)
+        counts, needs = [count for count, _ in found], [need for _, need in found]
+        merged = sum(counts)
         if not merged:
             return 0
-        needs = self._each(kernels.count_merged, token)
-        if self.used + sum(needs) > graph.cost.size:
+        if self.used + sum(needs) > graph.cost.shape[0]:
             self._move_lists(sum(needs))
-        firsts = [self.used + sum(needs[:k]) for k in range(len(needs))]
-        self._each_marked(kernels.rebuild, firsts, token, self.criterion, self.prune)
-        self._each_marked(kernels.refresh, None, token, self.criterion, self.prune, self.small)
-        self.used += sum(needs)
+        cursors = [self.used + sum(needs[:k]) for k in range(len(needs))]
+        rest = (token, self.criterion, self.prune)
+        self.used = self._marked(
+            lambda low, count, cursor, mark: kernels.rebuild(self.graph, self._merged, low, count, cursor, *rest, mark),
+            lows, counts, cursors,
+        )[-1]  # fmt: skip
+        self._marked(
+            lambda low, high, mark: kernels.refresh(self.graph, low, high, *rest, self.small, mark), lows, highs
+        )
         self.token = token
         self.alive -= merged
         if self.alive < 0.6 * graph.pixel.size:
@@ -153,10 +172,7 @@ class Merger:
         return 2
 
     def _ranges(self) -> tuple[list[int], list[int]]:
-        size = self.graph.pixel.size
-        parts = 1 if size < FEW or self.workers.threads == 1 else 2 * self.workers.threads
-        ends = [size * k // parts for k in range(parts + 1)]
-        return ends[:-1], ends[1:]
+        return self.workers.ranges(self.graph.pixel.size)
 
     def _each(self, kernel: Any, *rest: Any) -> list[Any]:  # noqa: ANN401 - a numba dispatcher
         lows, highs = self._ranges()
@@ -165,45 +181,48 @@ class Merger:
             return [kernel(graph, lows[0], highs[0], *rest)]
         return self.workers.map(lambda low, high: kernel(graph, low, high, *rest), lows, highs)
 
-    def _each_marked(self, kernel: Any, firsts: list[int] | None, *rest: Any) -> None:  # noqa: ANN401
-        lows, highs = self._ranges()
-        graph = self.graph
-
-        def work(low: int, high: int, first: int) -> None:
+    def _marked(self, work: Callable[..., Any], *arguments: Sequence[int]) -> list[Any]:
+        def marked(*group: int) -> Any:  # noqa: ANN401 - what the kernel returns
             mark = self._marks.get()
             try:
-                head = (graph, low, high) if firsts is None else (graph, low, high, first)
-                kernel(*head, *rest, mark)
+                return work(*group, mark)
             finally:
                 self._marks.put(mark)
 
-        starts = firsts if firsts is not None else [0] * len(lows)
-        if len(lows) == 1:
-            work(lows[0], highs[0], starts[0])
-        else:
-            self.workers.map(work, lows, highs, starts)
+        if len(arguments[0]) == 1:
+            return [marked(*(column[0] for column in arguments))]
+        return self.workers.map(marked, *arguments)
 
     def _move_lists(self, need: int) -> None:
-        live = int(self.graph.length.sum(dtype=np.int64))
-        size = live + need + max(need // 2, live // 4)
-        neighbour, shared = np.empty(size, np.int32), np.empty(size, np.int32)
-        cost = np.empty(size, np.float64)
-        self.used = int(kernels.move_lists(self.graph, neighbour, shared, cost))
-        self.graph = self.graph._replace(neighbour=neighbour, shared=shared, cost=cost)
+        live = int(kernels.count_blocks(self.graph))
+        name, cost = empty_pool(live + need + max(need // 2, live // 8))
+        self.used = int(kernels.move_lists(self.graph, name, cost))
+        self.graph = self.graph._replace(name=name, cost=cost)
 
     def _drop_dead(self) -> None:
         alive = int(kernels.drop_dead(self.graph))
-        per_node = (
-            "node", "pixel", "slot", "state", "dirty", "taint", "parent", "best", "best_cost", "start", "length",
-        )  # fmt: skip
+        per_node = [name for name in Graph._fields if name not in ("name", "cost", "forest")]
         self.graph = self.graph._replace(**{name: getattr(self.graph, name)[:alive] for name in per_node})
-        self._move_lists(int(self.graph.length.sum(dtype=np.int64)) // 4)
+        self._move_lists(alive // 4)
 
 
-def empty_graph(nodes: int, entries: int, bands: int, forest: NDArray[np.int32]) -> Graph:
+def make_criterion(band_weights: Sequence[float], color: float, compactness: float) -> Criterion:
+    """Prepare the weights for the kernels."""
+    bands = len(band_weights)
+    weights = np.zeros(-(-bands // kernels.LANES) * kernels.LANES, np.float64)
+    weights[:bands] = band_weights
+    return Criterion(bands, weights, float(color), float(compactness))
+
+
+def empty_graph(nodes: int, blocks: int, bands: int, forest: NDArray[np.int32]) -> Graph:
     """Allocate a graph; its memory is touched only as it is filled."""
+    columns = -(-(kernels.BANDS + 3 * bands) // LINE) * LINE
+    node = _lines(nodes + 1, columns)
+    node[nodes] = 0  # vectors of the last node's bands reach beyond it
+    name, cost = empty_pool(blocks)
     return Graph(
-        node=np.empty((nodes, kernels.BANDS + 3 * bands), np.float64),
+        node=node[:nodes],
+        box=node[:nodes].view(np.int32),
         pixel=np.empty(nodes, np.int32),
         slot=np.empty(nodes, np.int32),
         state=np.empty(nodes, np.uint8),
@@ -212,10 +231,27 @@ def empty_graph(nodes: int, entries: int, bands: int, forest: NDArray[np.int32])
         parent=np.empty(nodes, np.int32),
         best=np.empty(nodes, np.int32),
         best_cost=np.empty(nodes, np.float64),
-        start=np.empty(nodes, np.int64),
-        length=np.empty(nodes, np.int32),
-        neighbour=np.empty(entries, np.int32),
-        shared=np.empty(entries, np.int32),
-        cost=np.empty(entries, np.float64),
+        start=np.empty(nodes, np.int32),
+        blocks=np.empty(nodes, np.int32),
+        room=np.empty(nodes, np.int32),
+        name=name,
+        cost=cost,
         forest=forest,
     )
+
+
+def empty_pool(blocks: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Allocate the blocks of lists of neighbours: the same memory as integers and as floats."""
+    cost = _lines(blocks, 2 * kernels.BLOCK)
+    return cost.view(np.int32), cost
+
+
+LINE = 8
+"""Floats in a cache line."""
+
+
+def _lines(rows: int, columns: int) -> NDArray[np.float64]:
+    # numpy aligns to 16 bytes; rows of whole cache lines should begin with one
+    memory = np.empty(rows * columns + LINE, np.float64)
+    skip = -memory.ctypes.data % (8 * LINE) // 8
+    return memory[skip : skip + rows * columns].reshape(rows, columns)

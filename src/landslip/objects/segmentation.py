@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from landslip.errors import InputError
 from landslip.objects import kernels
-from landslip.objects.kernels import Criterion
-from landslip.objects.merging import SERIAL, Merger, Workers, empty_graph, usable_threads
+from landslip.objects.kernels import Graph
+from landslip.objects.merging import SERIAL, Merger, Workers, make_criterion, usable_threads
 from landslip.objects.options import Options, check_image, check_plane
+from landslip.objects.tiling import Part, Pixels, Plan, Task, first_pass, join, run_window
 
 
 def segment(
@@ -129,12 +130,28 @@ def segment_hierarchy(
         min_size=min_size,
         threads=threads,
     )
-    mask = check_plane(valid, shape, "valid")
-    parts = check_plane(regions, shape, "regions")
-    threads_used = usable_threads(threads)
+    planes = Pixels(pixels, check_plane(valid, shape, "valid"), check_plane(regions, shape, "regions"))
+    return segment_planned(planes, options, Plan.of(shape, CORE, PASSES, MARGIN))
+
+
+CORE, PASSES, MARGIN = 192, 4, 12
+"""Windows in memory: their data stays in a processor's cache during the first passes, which are most of the work."""
+
+
+def segment_planned(pixels: Pixels, options: Options, plan: Plan) -> NDArray[np.int32]:
+    """Segment with the windows of ``plan``; the result does not depend on them."""
+    shape = (pixels.image.shape[1], pixels.image.shape[2])
+    criterion = make_criterion(options.band_weights, options.color, options.compactness)
+    task = Task(shape, plan, criterion, float(options.scales[0]) ** 2, float(options.scales[-1]) ** 2)
     levels = np.empty((len(options.scales), *shape), np.int32)
-    with Workers(threads_used) if threads_used > 1 else SERIAL as workers:
-        merger, forest = _from_pixels(pixels, mask, parts, options, workers)
+    threads = usable_threads(options.threads)
+    with Workers(threads) if threads > 1 else SERIAL as workers:
+        merger, forest, stray = _start(pixels, task, levels[0], workers)
+        if stray:
+            warnings.warn(f"{stray:,} pixels are not finite; they are left out as invalid", stacklevel=4)
+        if merger is None:
+            message = "no pixel is valid; check the validity mask and the nodata value of the image"
+            raise InputError(message)
         for index, scale in enumerate(options.scales):
             if index:
                 merger.wake()
@@ -142,42 +159,41 @@ def segment_hierarchy(
             if options.min_size > 1 and index == len(options.scales) - 1:
                 merger.restart(np.inf, float(options.min_size))
                 merger.run(np.inf)
-            levels[index].ravel()[:] = forest
-            kernels.label_forest(levels[index].reshape(-1))
+            if index + 1 < len(options.scales):
+                following = forest.copy()
+                kernels.label_forest(forest)
+                levels[index] = forest.reshape(shape)
+                forest = following
+                merger.graph = merger.graph._replace(forest=forest)
+        kernels.label_forest(forest)
+        levels[-1] = forest.reshape(shape)
     return levels
 
 
-def _from_pixels(
-    pixels: NDArray[np.float32],
-    mask: NDArray[np.generic] | None,
-    parts: NDArray[np.generic] | None,
-    options: Options,
-    workers: Workers,
-) -> tuple[Merger, NDArray[np.int32]]:
-    bands, rows, cols = pixels.shape
-    criterion = Criterion(np.array(options.band_weights, np.float64), float(options.color), float(options.compactness))
-    prune = float(options.scales[-1]) ** 2
-    limit = float(options.scales[0]) ** 2
-    link = np.empty((rows, cols), np.uint8)
-    no_mask, no_parts = np.empty((0, 0), np.bool_), np.empty((0, 0), np.int64)
-    stray = kernels.links(
-        pixels,
-        mask if mask is not None else no_mask,
-        parts.astype(np.int64) if parts is not None else no_parts,
-        link,
+def _start(
+    pixels: Pixels, task: Task, out: NDArray[np.int32], workers: Workers
+) -> tuple[Merger | None, NDArray[np.int32], int]:
+    """Run the first passes, in windows where the image is large; return the graph, its forest, stray pixels."""
+    cores = task.plan.windows(task.shape)
+    if len(cores) == 1:
+        merger, forest, link = first_pass(pixels, task, cores[0], workers)
+        return merger, forest, int(np.count_nonzero(link & kernels.STRAY))
+    done: list[Part | None] = list(
+        workers.map(lambda core: run_window(pixels.window, task, core, out, (core.row, core.col)), cores)
     )
-    if stray:
-        warnings.warn(f"{stray:,} pixels are not finite; they are left out as invalid", stacklevel=4)
-    right, below = np.empty((rows, cols)), np.empty((rows, cols))
-    kernels.pixel_costs(pixels, link, criterion, prune, right, below)
-    direction = np.empty((rows, cols), np.uint8)
-    kernels.pixel_pairs(link, right, below, limit, 0, 0, cols, direction)
-    forest = np.empty(rows * cols, np.int32)
-    nodes, entries = kernels.number_nodes(link, direction, forest)
-    if not nodes:
-        message = "no pixel is valid; check the validity mask and the nodata value of the image"
-        raise InputError(message)
-    graph = empty_graph(nodes, int(entries * 1.3), bands, forest)
-    kernels.fill_nodes(pixels, link, direction, 0, 0, cols, np.zeros(4, np.bool_), graph)
-    used = kernels.fill_lists(link, direction, right, below, criterion, prune, graph)
-    return Merger(graph, used, criterion, prune, workers), forest
+    stray = sum(part.stray for part in done if part is not None)
+    sizes = [(part.graph.pixel.size, part.graph.cost.shape[0]) for part in done if part is not None]
+    forest = out.reshape(-1)
+    if not sum(nodes for nodes, _ in sizes):
+        return None, forest, stray
+
+    def emptied() -> Iterator[Graph]:
+        for index, part in enumerate(done):
+            if part is not None:
+                done[index] = None
+                yield part.graph
+
+    graph = join(emptied(), sizes, task, workers)._replace(forest=forest)
+    merger = Merger(graph, sum(blocks for _, blocks in sizes), task.criterion, task.prune, workers)
+    merger.restart(task.prune, 0.0)
+    return merger, forest, stray
