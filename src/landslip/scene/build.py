@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslip._version import __version__
+from landslip.errors import CoverageError, InputError
 from landslip.files import FORMAT, locked, write_json
 from landslip.grid import Grid
 from landslip.progress import SILENT, Progress
@@ -214,7 +215,21 @@ def _write_rasters(
                 counts["landslide"] += int(np.count_nonzero(label == 1))
                 counts["unknown"] += int(np.count_nonzero(label == 255))
             task.advance()
+        _require_pixels(inputs, tally, counts)  # before the files get their names
     return tally, counts
+
+
+def _require_pixels(inputs: _Inputs, tally: LayerTally, counts: dict[str, int]) -> None:
+    name = inputs.post[0].name
+    if counts["image"] == 0:
+        message = f"{name}: not one valid pixel in the scene: all is nodata; check the image"
+        raise InputError(message)
+    if tally.valid[0] == 0:
+        message = f"{name}: not one clear pixel: all is cloud or shadow by its classification; take another date"
+        raise InputError(message)
+    if inputs.pre and counts["pre"] == 0:
+        message = f"{inputs.pre[0].name}: the pre-event image has no usable pixel in the scene; give one of this area"
+        raise CoverageError(message)
 
 
 def _labels(inputs: _Inputs, window: Window) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ never mixed into its neighbours.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,9 +20,9 @@ from rasterio.vrt import WarpedVRT
 
 from landslip.errors import InputError
 from landslip.grid import Grid
-from landslip.rasters import open_raster, rasterio_window
+from landslip.rasters import BLOCK, open_raster, rasterio_window
 from landslip.scene.image import BandFile
-from landslip.windows import Window
+from landslip.windows import Window, split_windows
 
 WARP_TOLERANCE = 0.01
 """Greatest error in source pixels when GDAL approximates the transformation between two CRSs."""
@@ -42,6 +43,15 @@ def whole_pixel_offset(source: Grid, target: Grid) -> tuple[int, int] | None:
     if abs(row - round(row)) > 0.01 or abs(col - round(col)) > 0.01:
         return None
     return round(row), round(col)
+
+
+def blocks_of(window: Window, grid: Grid) -> Iterator[Window]:
+    """Yield the fixed blocks of a grid that a window touches."""
+    row, col = window.row // BLOCK * BLOCK, window.col // BLOCK * BLOCK
+    whole = Window(row, col, window.row + window.rows - row, window.col + window.cols - col)
+    for part in split_windows(whole.shape, (BLOCK, BLOCK)):
+        block = Window(row + part.row, col + part.col, BLOCK, BLOCK)
+        yield block.intersection(grid.window)
 
 
 class GridReader:
@@ -122,7 +132,13 @@ class GridReader:
         }
 
     def _warped(self, window: Window) -> NDArray[np.float32]:
-        return self._pixels(self._vrt, window)
+        # always in the same blocks: GDAL's approximation depends on the window that it is asked for
+        pixels = np.empty(window.shape, np.float32)
+        for block in blocks_of(window, self.grid):
+            common = block.intersection(window)
+            warped = self._pixels(self._vrt, block)
+            pixels[common.relative_to(window).slices] = warped[common.relative_to(block).slices]
+        return pixels
 
     def _straight(self, window: Window, offset: tuple[int, int]) -> NDArray[np.float32]:
         here = Window(*offset, *self.band.grid.shape)
