@@ -20,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 from landslip.errors import CoverageError, GridMismatchError, InputError
 from landslip.grid import Grid, read_crs
 from landslip.scene import inventory_hygiene as hygiene
-from landslip.scene.inventory_burn import Shapes, without_centre
+from landslip.scene.inventory_burn import Shapes, shapes_of_all
 from landslip.scene.inventory_hygiene import HygieneReport
 from landslip.scene.inventory_place import elsewhere, near
 from landslip.scene.inventory_read import read_polygons
@@ -50,11 +50,14 @@ class Inventory:
         ``all_touched`` (whether it holds no pixel centre), the file's attributes, and the polygon.
     hygiene
         What was changed on the way.
+    shapes
+        The polygons as they are burnt.
     """
 
     grid: Grid
     frame: geopandas.GeoDataFrame
     hygiene: HygieneReport
+    shapes: Shapes
 
     @classmethod
     def of_frame(cls, frame: geopandas.GeoDataFrame, grid: Grid) -> Inventory:
@@ -69,7 +72,13 @@ class Inventory:
         if missing or frame.crs is None or read_crs(frame.crs, what="inventory") != grid.crs:
             message = "inventory of the scene: its columns or its CRS are not those of the scene; make the scene again"
             raise InputError(message)
-        return cls(grid, frame, HygieneReport(read=len(frame), kept=len(frame)))
+        shapes = Shapes.of(
+            grid,
+            np.asarray(frame.geometry.values),
+            frame["id"].to_numpy(np.int32),
+            frame["all_touched"].to_numpy(np.bool_),
+        )
+        return cls(grid, frame, HygieneReport(read=len(frame), kept=len(frame)), shapes)
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the landslides as a GeoPackage, to be read by :func:`landslip.scene.inventory_store.open_inventory`."""
@@ -78,16 +87,6 @@ class Inventory:
     def __len__(self) -> int:
         """Return the number of landslides."""
         return len(self.frame)
-
-    @cached_property
-    def shapes(self) -> Shapes:
-        """The polygons as they are burnt."""
-        return Shapes.of(
-            self.grid,
-            np.asarray(self.frame.geometry.values),
-            self.frame["id"].to_numpy(np.int32),
-            self.frame["all_touched"].to_numpy(np.bool_),
-        )
 
     @property
     def area_m2(self) -> float:
@@ -150,9 +149,11 @@ def read_inventory(
     frame, found = _ordered(located, grid)
     if len(frame) == 0:
         raise CoverageError(elsewhere(path, "inventory", located, grid))
-    counts |= found
+    shapes, nowhere, hidden = shapes_of_all(grid, np.asarray(frame.geometry.values), frame["id"].to_numpy())
+    frame.insert(2, "all_touched", nowhere)
+    counts |= found | {"without_centre": int(nowhere.sum()), "hidden": hidden}
     counts["outside"] = int((~inside).sum()) + counts.pop("beyond")
-    return Inventory(grid, frame, HygieneReport(kept=len(frame), **counts))
+    return Inventory(grid, frame, HygieneReport(kept=len(frame), **counts), shapes)
 
 
 def read_aoi(
@@ -245,23 +246,10 @@ def _ordered(frame: geopandas.GeoDataFrame, grid: Grid) -> tuple[geopandas.GeoDa
         "overlapping_pairs": overlaps.pairs,
         "overlap_area_m2": round(overlaps.area_m2, 3),
     }
-    return _counted(frame, grid, counts)
-
-
-def _counted(
-    frame: geopandas.GeoDataFrame, grid: Grid, counts: dict[str, Any]
-) -> tuple[geopandas.GeoDataFrame, dict[str, Any]]:
     polygons = np.asarray(frame.geometry.values)
-    ids = np.arange(1, len(frame) + 1, dtype=np.int32)
-    nowhere, hidden = without_centre(grid, polygons, ids)
-    frame.insert(0, "id", ids)
-    frame.insert(2, "all_touched", nowhere)
-    counts |= {
-        "crossing_edge": int((~shapely.within(polygons, shapely.box(*grid.bounds))).sum()),
-        "below_pixel": int((shapely.area(polygons) < grid.pixel_area_m2).sum()),
-        "without_centre": int(nowhere.sum()),
-        "hidden": hidden,
-    }
+    counts["crossing_edge"] = int((~shapely.within(polygons, scene)).sum())
+    counts["below_pixel"] = int((shapely.area(polygons) < grid.pixel_area_m2).sum())
+    frame.insert(0, "id", np.arange(1, len(frame) + 1, dtype=np.int32))
     return frame, counts
 
 

@@ -8,7 +8,7 @@ the one with the larger id has the pixel. Everything is burnt in fixed blocks of
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -111,10 +111,17 @@ def block_transform(grid: Grid, block: Window) -> Affine:
     return grid.transform * Affine.translation(block.col, block.row)
 
 
-def without_centre(grid: Grid, polygons: NDArray[np.object_], ids: NDArray[np.int32]) -> tuple[NDArray[np.bool_], int]:
-    """Find the polygons that hold no pixel centre, and count those that larger ids hide altogether.
+def shapes_of_all(
+    grid: Grid, polygons: NDArray[np.object_], ids: NDArray[np.int32]
+) -> tuple[Shapes, NDArray[np.bool_], int]:
+    """Prepare polygons for burning, having found those that hold no pixel centre.
 
     Everything is burnt once, by the same blocks as later; only what does not show is then tried alone.
+
+    Returns
+    -------
+    tuple
+        The shapes, which polygons hold no pixel centre, and how many are hidden by larger ids.
     """
     shapes = Shapes.of(grid, polygons, ids, np.zeros(len(ids), np.bool_))
     seen: set[int] = set()
@@ -126,7 +133,8 @@ def without_centre(grid: Grid, polygons: NDArray[np.object_], ids: NDArray[np.in
     for index in missing:
         alone = Shapes.of(grid, polygons[[index]], ids[[index]], np.zeros(1, np.bool_))
         nowhere[index] = not any(alone.block(block).any() for block in _occupied(alone))
-    return nowhere, len(missing) - int(nowhere.sum())
+    shapes = replace(shapes, touched=nowhere[np.searchsorted(ids, shapes.ids)])
+    return shapes, nowhere, len(missing) - int(nowhere.sum())
 
 
 def _occupied(shapes: Shapes) -> list[Window]:

@@ -29,7 +29,7 @@ SLIVER_AREA_PX = 0.01
 """Polygons with less than this area of a pixel are left-overs too."""
 
 DENSE_VERTICES = 200_000
-"""Polygons with more vertices are thinned to a hundredth of a pixel."""
+"""Polygons with more vertices are thinned (see :func:`thin`)."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class HygieneReport:
         for count, text in (
             (self.empty, "{n} without a geometry dropped."),
             (self.outside, "{n} outside the scene left out."),
-            (self.thinned, "{n} with very many vertices thinned to a hundredth of a pixel."),
+            (self.thinned, "{n} with very many vertices thinned to what a pixel can show."),
             (
                 self.repaired,
                 f"{{n}} with invalid rings repaired (area changed by {self.repaired_area_change_m2:.0f} m²).",
@@ -99,13 +99,22 @@ class HygieneReport:
 
 
 def thin(polygons: Geometries, grid: Grid) -> tuple[Geometries, int]:
-    """Drop vertices closer than a hundredth of a pixel, in polygons with very many; ring order stays."""
+    """Drop vertices that no pixel can show, in polygons with very many; also their number.
+
+    Lines move by at most a twentieth of a pixel (Douglas-Peucker). Where that still leaves very many
+    vertices and rings that cross themselves, by a quarter: repairing such a ring as it is takes hours.
+    """
     dense = np.flatnonzero(shapely.get_num_coordinates(polygons) > DENSE_VERTICES)
     if dense.size == 0:
         return polygons, 0
     thinned = polygons.copy()
     for index in dense:
-        thinned[index] = _thinned(polygons[index], min(grid.resolution) / 100)
+        for part_of_pixel in (20, 4):
+            thinned[index] = shapely.simplify(
+                polygons[index], min(grid.resolution) / part_of_pixel, preserve_topology=False
+            )
+            if shapely.get_num_coordinates(thinned[index]) <= DENSE_VERTICES or shapely.is_valid(thinned[index]):
+                break
     return thinned, int(dense.size)
 
 
@@ -180,23 +189,3 @@ def _common_area(a: Any, b: Any) -> float:  # noqa: ANN401 - shapely geometries
     if shapely.get_num_coordinates(b) > DENSE_VERTICES:
         b = shapely.make_valid(shapely.clip_by_rect(b, *shapely.buffer(a, 1.0).bounds))
     return float(shapely.area(shapely.intersection(a, b)))
-
-
-def _thinned(geometry: Any, quantum: float) -> Any:  # noqa: ANN401 - shapely geometries
-    polygons = []
-    for part in shapely.get_parts(geometry):
-        if part.geom_type != "Polygon":
-            continue
-        shell, *holes = (_thinned_ring(ring, quantum) for ring in (part.exterior, *part.interiors))
-        if shell is not None:
-            polygons.append(shapely.Polygon(shell, [hole for hole in holes if hole is not None]))
-    return shapely.MultiPolygon(polygons)
-
-
-def _thinned_ring(ring: Any, quantum: float) -> NDArray[np.float64] | None:  # noqa: ANN401 - shapely geometries
-    points = shapely.get_coordinates(ring)
-    cell = np.floor(points / quantum)
-    keep = np.ones(len(points), np.bool_)
-    keep[1:-1] = (cell[1:-1] != cell[:-2]).any(axis=1)
-    kept: NDArray[np.float64] = points[keep]
-    return kept if len(kept) >= 4 else None
