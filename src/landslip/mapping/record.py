@@ -10,6 +10,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
 from landslip._version import __version__
@@ -18,6 +19,7 @@ from landslip.mapping.config import MapConfig
 from landslip.mapping.landslides import Landslides
 from landslip.mapping.predict import PROBABILITY
 from landslip.mapping.prepare import Prepared, scene_identity
+from landslip.scene.store import Scene
 
 MAP_JSON = "map.json"
 LOG_JSON = "log.json"
@@ -95,12 +97,20 @@ def raster_tags(prepared: Prepared, threshold: float) -> dict[str, str]:
     }
 
 
+def areas_of(scene: Scene, reasons: pd.DataFrame) -> dict[str, Any]:
+    """Add up, in m², what was ``mapped`` and what was not (``unmapped``, by reason)."""
+    by_reason = reasons.groupby("reason", sort=False)["area_m2"].sum()
+    missing = {str(reason): float(area) for reason, area in by_reason.items()}
+    whole = scene.grid.rows * scene.grid.cols * scene.grid.pixel_area_m2
+    return {"mapped": whole - sum(missing.values()), "unmapped": missing}
+
+
 def map_content(
     prepared: Prepared,
     config: MapConfig,
     threshold: float,
     found: Landslides,
-    reasons: Any,  # noqa: ANN401 - DataFrame
+    reasons: pd.DataFrame,
     outside: dict[str, float],
     folder: Path,
 ) -> dict[str, Any]:
@@ -120,9 +130,6 @@ def map_content(
         Its files are listed with their checksums.
     """
     scene = prepared.scene
-    by_reason = reasons.groupby("reason", sort=False)["area_m2"].sum()
-    missing = {str(reason): float(area) for reason, area in by_reason.items()}
-    pixels = scene.grid.rows * scene.grid.cols * scene.grid.pixel_area_m2
     files = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name not in _UNLISTED)
     return {
         "format": FORMAT,
@@ -147,8 +154,7 @@ def map_content(
         "counts": found.counts,
         "areas_m2": {
             "landslides": found.counts["landslide_m2"],
-            "mapped": pixels - sum(missing.values()),
-            "unmapped": missing,
+            **areas_of(scene, reasons),
         },
         "files": {name: sha256(folder / name) for name in files},
     }
