@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,6 +78,8 @@ def read_polygons(
 
 def _read_gdal(path: Path, what: str, layer: str | None, encoding: str | None) -> geopandas.GeoDataFrame:
     with _one_line(path, what, encoding), _unlimited_json():
+        if encoding is not None:
+            codecs.lookup(encoding)  # GDAL takes a name that it does not know for no name
         chosen = _choose_layer(path, what, layer, pyogrio.list_layers(path))
         frame = pyogrio.read_dataframe(path, layer=chosen, encoding=encoding)
     if not isinstance(frame, geopandas.GeoDataFrame):
