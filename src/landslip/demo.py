@@ -27,9 +27,9 @@ ROWS = ("unet", "resunet34", "attention-resunet34", "data-centric", "unet-steps"
 class DemoConfig(Config):
     """Size and length of the demo."""
 
-    size_px: int = Field(1536, ge=512)
+    size_px: int = Field(1280, ge=512)
     """Edge of the simulated scene in 10 m pixels."""
-    epochs: int = Field(8, ge=1)
+    epochs: int = Field(10, ge=1)
     """Epochs of the rows without augmentation; rows with five turned copies of each tile see five times as many."""
     seed: int = Field(0, ge=0)
 
@@ -98,7 +98,7 @@ def study_config(scene: Path, config: DemoConfig) -> StudyConfig:
             "only": list(ROWS),
             "seeds": [config.seed],
             "split": {"seed": config.seed},
-            "train": {"epochs": config.epochs, "batch": 8},
+            "train": {"epochs": config.epochs, "batch": 4},
         }
     )
 

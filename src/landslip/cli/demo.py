@@ -14,8 +14,8 @@ from landslip.cli.options import Debug, Json, Quiet, Seed
 def command(
     out: Annotated[Path, typer.Option("--out", help="Output folder.")] = Path("demo"),
     seed: Seed = 0,
-    size: Annotated[int, typer.Option("--size", min=512, help="Edge of the simulated scene in pixels of 10 m.")] = 1536,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Epochs of the rows without augmentation.")] = 8,
+    size: Annotated[int, typer.Option("--size", min=512, help="Edge of the simulated scene in pixels of 10 m.")] = 1280,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Epochs of the rows without augmentation.")] = 10,
     quiet: Quiet = False,
     debug: Debug = False,
     json: Json = False,
