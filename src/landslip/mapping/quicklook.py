@@ -97,9 +97,9 @@ def _scale_bar(axes: Axes, extent: tuple[float, float, float, float]) -> None:
     axes.add_patch(
         Rectangle(
             (left - (east - west) * 0.008, low - thick), metres + (east - west) * 0.016, thick * 7.5,
-            facecolor="white", alpha=0.9, edgecolor="#dfe3e8",
+            facecolor="white", alpha=0.92, edgecolor="#dfe3e8", zorder=5,
         )
     )  # fmt: skip
     for begin, colour in ((left, TEXT), (left + metres / 2, "white")):
-        axes.add_patch(Rectangle((begin, low), metres / 2, thick, facecolor=colour, edgecolor=TEXT, linewidth=0.8))
-    axes.text(left + metres / 2, low + thick * 1.7, text, ha="center", va="bottom", fontsize=8.5, color=TEXT)
+        axes.add_patch(Rectangle((begin, low), metres / 2, thick, facecolor=colour, edgecolor=TEXT, lw=0.8, zorder=6))
+    axes.text(left + metres / 2, low + thick * 1.7, text, ha="center", va="bottom", fontsize=8.5, color=TEXT, zorder=6)

@@ -231,7 +231,7 @@ def _draw(prepared: Prepared, folder: Path, found: Landslides, threshold: float,
     ]
     facts = {"title": title, "summary": summary, "notes": notes}
     write_page(folder / "map.html", scene, path, found.shapes, found.table, facts)
-    words = ", ".join(f"{figure} {caption}" for figure, caption in summary)
+    words = "   ·   ".join(f"{figure} {caption}" for figure, caption in summary)
     write_quicklook(folder / "quicklook.png", scene, path, found.shapes, found.table, title, words)
 
 
