@@ -12,6 +12,17 @@ from landslip.study.config import DataConfig, StudyConfig
 from landslip.study.sources import Source
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Tiny networks gain nothing from threads, and lose much where the processor is shared."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def source():
     return Source((make_area(),))

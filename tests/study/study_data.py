@@ -5,7 +5,7 @@ from scipy import ndimage
 
 from landslip.study.sources import Area
 
-TINY = {"epochs": 2, "batch": 8, "learning_rate": 5e-3, "precision": "float32", "device": "cpu"}
+TINY = {"epochs": 2, "batch": 16, "learning_rate": 5e-3, "precision": "float32", "device": "cpu"}
 OPTIONS = {
     "unet": {"width": 4},
     "resunet34": {"decoder": (8, 8, 4, 4, 4)},

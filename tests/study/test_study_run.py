@@ -21,16 +21,6 @@ from landslip.study.sources import Source
 ONLY = ("unet", "data-centric", "unet-steps", "forest")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def study_settings(settings, monkeypatch):
     monkeypatch.setattr(module, "open_source", lambda *_args, **_more: Source((make_area(),)))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from landslip.data.tileset import UNKNOWN
 from landslip.errors import ConfigError, InputError
+from landslip.layers.catalogue import IMAGE_BANDS, TERRAIN
 from landslip.study.config import DataConfig
 
 log = logging.getLogger(__name__)
@@ -89,8 +90,17 @@ class Source:
         return tuple(name for name in self.areas[0].bands if all(name in area.bands for area in self.areas))
 
 
-def open_source(config: DataConfig, *, seed: int = 0) -> Source:
+def open_source(config: DataConfig, *, seed: int = 0, bands: Sequence[str] | None = None) -> Source:
     """Read the data of a study.
+
+    Parameters
+    ----------
+    config
+        Where they are.
+    seed
+        Of the draw, when a part of a patch set is taken.
+    bands
+        Bands of a patch set to read; default all that layers can be made from.
 
     Raises
     ------
@@ -98,7 +108,7 @@ def open_source(config: DataConfig, *, seed: int = 0) -> Source:
         A scene without an inventory; patches without labels; regions that are not there.
     """
     if config.patches is not None:
-        return _from_patches(config, seed)
+        return _from_patches(config, seed, bands)
     paths = config.scenes or ((config.scene,) if config.scene else ())
     areas = tuple(_from_scene(Path(path), number, config) for number, path in enumerate(paths))
     if len({area.pixel_m for area in areas}) > 1:
@@ -154,12 +164,15 @@ def _burnt(path: Path, scene: Any) -> NDArray[np.bool_]:  # noqa: ANN401 - a Sce
     return inside
 
 
-def _from_patches(config: DataConfig, seed: int) -> Source:
+def _from_patches(config: DataConfig, seed: int, wanted: Sequence[str] | None) -> Source:
     from landslip.data.patches import open_patches
     from landslip.layers.stack import as_raster
 
     assert config.patches is not None
     patches = open_patches(config.patches)
+    known = (*IMAGE_BANDS, *TERRAIN)
+    plain = [name for name in patches.bands if name.removeprefix("pre_") in known]
+    patches = patches.select(plain if wanted is None else wanted)
     if patches.label is None:
         message = f"{config.patches}: the patches have no masks, so nothing can be learned from them"
         raise InputError(message)

@@ -1,0 +1,71 @@
+"""``landslip evaluate``: how good a trained run is on a scene or a patch set with labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from landslip.cli.console import session
+from landslip.cli.options import Debug, Json, Quiet, Resume
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)],
+    scene: Annotated[
+        Path | None, typer.Option("--scene", help="Scene folder with an inventory.", show_default=False)
+    ] = None,
+    patches: Annotated[
+        Path | None,
+        typer.Option(
+            "--patches", help="Patch set with masks, or prepared tiles (their test part).", show_default=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Output folder; needed with --scene.", show_default=False)
+    ] = None,
+    region: Annotated[
+        list[int] | None, typer.Option("--region", help="With --patches: a region that takes part; repeat for more.")
+    ] = None,
+    within: Annotated[
+        Path | None, typer.Option("--within", help="With --scene: score inside these polygons only.")
+    ] = None,
+    outside: Annotated[
+        Path | None, typer.Option("--outside", help="With --scene: score outside these polygons only.")
+    ] = None,
+    resume: Resume = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+    json: Json = False,
+) -> None:
+    """Score a run: pixels, landslides by size class; for a scene also a map of hits, false alarms and misses."""
+    if (scene is None) == (patches is None):
+        message = "give either --scene or --patches"
+        raise typer.BadParameter(message)
+    if scene is not None and out is None:
+        message = "--scene needs --out DIR for the map and the comparison"
+        raise typer.BadParameter(message)
+    with session(quiet=quiet, debug=debug, as_json=json) as console:
+        if patches is not None:
+            from landslip.study.evaluate import evaluate_patches
+
+            result = evaluate_patches(run, patches, out, regions=region or (), progress=console.progress)
+            console.result(result.content, result.text())
+            return
+        from landslip.bundle import Bundle
+        from landslip.mapping.compare import evaluate_scene
+        from landslip.scene.store import Scene
+
+        assert scene is not None
+        assert out is not None
+        compared = evaluate_scene(
+            Bundle.load(run),
+            Scene.open(scene),
+            out,
+            within=within,
+            outside=outside,
+            resume=resume,
+            progress=console.progress,
+        )
+        console.result(compared.content, f"{compared.summary}\n\n{compared.folder}")

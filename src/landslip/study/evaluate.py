@@ -1,0 +1,177 @@
+"""A trained run on a patch set: the recipe rebuilds its layers, then everything is scored."""
+
+from __future__ import annotations
+
+import logging
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslip.bundle import Bundle
+from landslip.data.tileset import Part, TileSet
+from landslip.errors import InputError
+from landslip.files import FORMAT, locked, write_json
+from landslip.layers.build import build_layers, stored_bands
+from landslip.layers.stack import as_patches, patch_regions
+from landslip.progress import SILENT, Progress
+from landslip.recipe import Recipe
+from landslip.scoring import ProbabilityHistogram, calibration, per_landslide
+from landslip.study.config import DataConfig
+from landslip.study.sources import open_source
+
+log = logging.getLogger(__name__)
+
+_OUTSIDE = 0.05
+"""Share of pixels outside the training range of a layer from which on a warning is due (2 % are by definition)."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a run on a patch set.
+
+    Parameters
+    ----------
+    content
+        What ``evaluation.json`` says: scores at 0.5 and at the run's threshold, average precision, calibration,
+        scores per landslide, share of pixels outside the training range of each layer.
+    """
+
+    content: dict[str, Any]
+
+    def text(self) -> str:
+        """Return the scores in a few lines."""
+        lines = []
+        for name, label in (
+            ("half", "at 0.5"),
+            ("threshold", f"at the run's threshold {self.content['threshold']:.2f}"),
+        ):
+            one = self.content["scores"][name]
+            shown = ", ".join(f"{word} {_figure(one[key])}" for key, word in _WORDS)
+            lines.append(f"{label}: {shown}")
+        overall = self.content["landslides"]["overall"]
+        lines.append(
+            f"of {overall['mapped']} landslides {overall['found_any']} were touched, {overall['found_half']} found by "
+            f"half; of {overall['predicted']} predicted ones {overall['real_any']} touch a mapped one"
+        )
+        return "\n".join(lines)
+
+
+_WORDS = (("precision", "precision"), ("recall", "recall"), ("f1", "F1"), ("iou", "IoU"), ("mcc", "MCC"))
+
+
+def evaluate_patches(
+    run: str | os.PathLike[str],
+    patches: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    regions: Sequence[int] = (),
+    progress: Progress = SILENT,
+) -> Evaluation:
+    """Score a trained run on a patch set, or on the test part of prepared tiles.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    patches
+        Anything that :func:`landslip.data.patches.open_patches` opens, with masks; or an ``.npz`` that
+        ``landslip prepare`` or a study wrote, of which the test part is scored.
+    out
+        Folder for ``evaluation.json``; None writes nothing.
+    regions
+        Regions of the patch set; default all.
+
+    Raises
+    ------
+    LandslipError
+        The run is damaged, the patches lack a band of its recipe, have no masks, or no pixel counts.
+    """
+    bundle = Bundle.load(run)
+    tiles = _tiles(bundle.recipe, Path(patches), tuple(regions))
+    content = _scores(bundle, tiles, progress) | {"run": Path(run).name, "data": Path(patches).name}
+    if out is not None:
+        with locked(out) as folder:
+            write_json(folder / "evaluation.json", content)
+    return Evaluation(content)
+
+
+def _tiles(recipe: Recipe, path: Path, regions: tuple[int, ...]) -> TileSet:
+    if _is_tileset(path):
+        tiles = TileSet.load(path).of(Part.TEST)
+        chosen = tiles.subset(np.isin(tiles.region, regions)) if regions else tiles
+        return chosen.select(recipe.layers)
+    source = open_source(DataConfig(patches=path, regions=regions), bands=stored_bands(recipe))
+    area, places = source.areas[0], source.places
+    assert places is not None
+    if area.scaling != recipe.scaling:
+        log.warning("%s: image values are %s, the run was trained on %s", path, area.scaling, recipe.scaling)
+    n, size = len(places.row), places.size
+    image = build_layers(area.bands, recipe, regions=patch_regions(n, size, size))
+    return TileSet(
+        recipe.layers, as_patches(image, size), area.label.reshape(n, size, size),
+        area.landslide.reshape(n, size, size), np.full(n, Part.TEST, np.uint8), np.zeros(n, np.int32),
+        places.row, places.col, places.region, places.index, recipe, {"pixel_m": area.pixel_m},
+    )  # fmt: skip
+
+
+def _is_tileset(path: Path) -> bool:
+    if path.suffix != ".npz" or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return "head.npy" in archive.namelist()
+
+
+def _scores(bundle: Bundle, tiles: TileSet, progress: Progress) -> dict[str, Any]:
+    from landslip.training import predict_tiles
+
+    counted = tiles.counted()
+    if not counted.any():
+        message = "no pixel to score: none is valid in all layers of the run and of known label; look at the masks"
+        raise InputError(message)
+    probability = predict_tiles(bundle, tiles, progress=progress)
+    histogram = ProbabilityHistogram.from_arrays(probability, tiles.label, counted)
+    landslides = per_landslide(
+        probability >= 0.5, tiles.landslide, counted, pixel_area_m2=float(tiles.meta.get("pixel_m", 10.0)) ** 2
+    )
+    precision = histogram.average_precision()
+    return {
+        "format": FORMAT,
+        "tiles": len(tiles),
+        "threshold": bundle.threshold,
+        "scores": {
+            "half": histogram.confusion(0.5).to_dict(),
+            "threshold": histogram.confusion(bundle.threshold).to_dict(),
+        },
+        "average_precision": precision if np.isfinite(precision) else None,
+        "calibration": calibration(probability, tiles.label, counted).to_dict(),
+        "landslides": landslides.to_dict(),
+        "outside_training_range": _warn(outside_range(tiles, bundle.recipe)),
+    }
+
+
+def outside_range(tiles: TileSet, recipe: Recipe) -> dict[str, float]:
+    """Share of the valid pixels of each layer outside the 1st to 99th percentile of training."""
+    shares = {}
+    for i, name in enumerate(recipe.layers):
+        values: NDArray[np.float32] = tiles.image[:, i][np.isfinite(tiles.image[:, i])]
+        seen = recipe.statistics[name]
+        outside = np.count_nonzero((values < seen.low) | (values > seen.high))
+        shares[name] = outside / values.size if values.size else 0.0
+    return shares
+
+
+def _warn(shares: dict[str, float]) -> dict[str, float]:
+    for name, share in shares.items():
+        if share > _OUTSIDE:
+            log.warning("layer %r: %.0f %% of the pixels lie outside what the run was trained on", name, 100 * share)
+    return shares
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

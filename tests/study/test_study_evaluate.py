@@ -1,0 +1,93 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import typer
+from study_data import make_area
+from typer.testing import CliRunner
+
+from landslip.cli.evaluate import command
+from landslip.data.tileset import Part
+from landslip.errors import LayerError
+from landslip.scoring import Confusion
+from landslip.study.config import DataConfig, StudyConfig
+from landslip.study.evaluate import evaluate_patches, outside_range
+from landslip.study.prepare import plan_folds, prepare
+from landslip.study.sources import Source
+from landslip.training import TrainConfig, fit, predict_tiles
+
+
+@pytest.fixture(scope="module")
+def tiles():
+    config = StudyConfig(data=DataConfig(scene="x"), split={"tile": 32, "block_tiles": 1, "buffer_px": 8})
+    layers = ("red", "green", "ngrdi")
+    return prepare(Source((make_area(),)), layers[:2], layers, plan_folds(config, None)[0], config).tiles
+
+
+@pytest.fixture(scope="module")
+def trained(tiles, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "run"
+    fit(tiles, TrainConfig(model_options={"width": 2}, epochs=1, batch=16, precision="float32"), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def patches(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    image = rng.uniform(0.05, 0.3, (6, 32, 32, 3)).astype(np.float32)
+    mask = (rng.random((6, 32, 32)) < 0.2).astype(np.uint8)
+    path = tmp_path_factory.mktemp("patches") / "p.npz"
+    np.savez(path, image=image, mask=mask, region=np.array([1, 1, 1, 2, 2, 2]), row=np.zeros(6, int), col=np.arange(6))
+    return path
+
+
+def test_prepared_tiles_are_scored_on_their_test_part(trained, tiles, tmp_path):
+    from landslip.bundle import Bundle
+
+    tiles.save(tmp_path / "tiles.npz")
+    content = evaluate_patches(trained, tmp_path / "tiles.npz", tmp_path / "out").content
+    test = tiles.of(Part.TEST)
+    pred = predict_tiles(Bundle.load(trained), test) >= 0.5
+    assert content["scores"]["half"] == Confusion.from_arrays(pred, test.label == 1, test.counted()).to_dict()
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == content
+
+
+def test_patches_go_through_the_recipe(trained, patches):
+    everything = evaluate_patches(trained, patches).content
+    assert (
+        everything["scores"]["half"]["tp"] + everything["scores"]["half"]["fn"] == (np.load(patches)["mask"] == 1).sum()
+    )
+    parts = [evaluate_patches(trained, patches, regions=[region]).content["scores"]["threshold"] for region in (1, 2)]
+    assert sum(part["tp"] for part in parts) == everything["scores"]["threshold"]["tp"]
+
+
+def test_pixels_outside_the_training_range_are_counted(tiles, caplog):
+    shares = outside_range(tiles.of(Part.TRAIN), tiles.recipe)
+    assert all(share == pytest.approx(0.02, abs=0.005) for share in shares.values())
+    bright = replace(tiles, image=tiles.image + np.float32(9))
+    assert outside_range(bright, tiles.recipe)["red"] == 1.0
+
+
+def test_patches_without_a_band_of_the_recipe_are_refused(trained, patches, tmp_path):
+    with np.load(patches) as content:
+        np.savez(tmp_path / "gray.npz", image=content["image"][..., :1], mask=content["mask"], bands=["red"])
+    with pytest.raises(LayerError, match="band 'green' is not in the patches; there are: red"):
+        evaluate_patches(trained, tmp_path / "gray.npz")
+
+
+def test_command_line(trained, patches):
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(command)
+
+    def run(*words):
+        return CliRunner().invoke(app, [str(trained), *map(str, words)])
+
+    done = run("--patches", patches, "--quiet", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["tiles"] == 6
+    assert "give either --scene or --patches" in run().output
+    assert "needs --out" in run("--scene", "x").output
+    missing = run("--patches", "nowhere", "--quiet")
+    assert missing.exit_code == 1
+    assert "nowhere: no such patch set" in missing.output
