@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landslip.data.augment import (
@@ -38,6 +38,7 @@ def test_the_eight_elements_differ():
 
 
 @given(element)
+@settings(deadline=None, max_examples=30)
 def test_element_and_inverse_give_back_image_vectors_and_label(e):
     image, label = tile()
     vectors = Directional.of(LAYERS)
@@ -48,6 +49,7 @@ def test_element_and_inverse_give_back_image_vectors_and_label(e):
 
 
 @given(element, element)
+@settings(deadline=None, max_examples=30)
 def test_two_elements_in_turn_are_their_composition(first, second):
     image, label = tile()
     vectors = Directional.of(LAYERS)
@@ -58,6 +60,7 @@ def test_two_elements_in_turn_are_their_composition(first, second):
 
 
 @given(element)
+@settings(deadline=None, max_examples=30)
 def test_tensors_turn_as_arrays_do(e):
     image, label = tile()
     vectors = Directional.of(LAYERS)
@@ -68,6 +71,7 @@ def test_tensors_turn_as_arrays_do(e):
 
 
 @given(element)
+@settings(deadline=None, max_examples=30)
 def test_aspect_of_turned_terrain_is_turned_aspect(e):
     # a hill of elliptic plan; the downslope direction from the gradient, before and after turning the terrain
     rows, cols = np.mgrid[-8:8, -8:8] + 0.5
@@ -123,6 +127,7 @@ def test_layers_that_cannot_be_turned_are_refused(layers, message):
 
 
 @given(st.integers(0, 2**31), st.integers(0, 10_000), st.permutations(range(12)))
+@settings(deadline=None, max_examples=30)
 def test_draws_depend_on_seed_epoch_and_tile_alone(seed, epoch, order):
     key = np.arange(12, dtype=np.int64) * 1_000_003
     assert (draw(seed, epoch, key[order]) == draw(seed, epoch, key)[order]).all()

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landslip.data.augment import ELEMENTS, Directional, augment, expansion
 from landslip.data.standardise import standardise, with_recipe
+from landslip.errors import ConfigError
 from landslip.training import TrainConfig
 from landslip.training.batches import Plan, TileStore, split_evenly
 from landslip.training.schedule import learning_rate
@@ -36,6 +37,7 @@ def test_d4_draws_every_element_anew():
 
 
 @given(st.integers(1, 40), st.integers(1, 16))
+@settings(deadline=None, max_examples=40)
 def test_batches_are_as_few_as_can_be_and_of_equal_size(n, batch):
     parts = split_evenly(np.arange(n, dtype=np.int64), batch)
     sizes = [len(part) for part in parts]
@@ -45,7 +47,8 @@ def test_batches_are_as_few_as_can_be_and_of_equal_size(n, batch):
     assert max(sizes) <= batch
 
 
-@given(st.integers(1, 200), st.integers(1, 12))
+@given(st.integers(12, 200), st.integers(1, 12))
+@settings(deadline=None, max_examples=40)
 def test_given_steps_are_taken_in_all_and_spread_over_the_epochs(steps, epochs):
     plan = Plan(KEY, "none", 4, seed=1, epochs=epochs, steps=steps)
     sizes = [len(list(plan.of_epoch(epoch))) for epoch in range(epochs)]
@@ -94,3 +97,8 @@ def test_learning_rate_rises_falls_and_ends_near_nothing():
     assert rates[-1] < 1e-5
     constant = config.model_copy(update={"schedule": "constant"})
     assert {learning_rate(constant, i, 100) for i in range(100)} == {0.01}
+
+
+def test_fewer_steps_than_epochs_are_refused():
+    with pytest.raises(ConfigError, match="steps = 3 are fewer than epochs = 5; lower epochs"):
+        TrainConfig.from_dict({"epochs": 5, "steps": 3})

@@ -190,6 +190,7 @@ def _all_void(tiles, part):
         (lambda t: t, {"layers": ("blue", "nir")}, LayerError, "layer 'nir' is not in the data; there are: blue"),
         (lambda t: t, {"model": "unett"}, ModelError, "did you mean 'unet'"),
         (lambda t: t, {"device": "cuda:9"}, ConfigError, "device 'cuda:9' is not on this machine; use auto, or cpu"),
+        (lambda t: t, {"device": "meta"}, ConfigError, "device 'meta' is not on this machine"),
         (lambda t: t, {"device": "gpu!"}, ConfigError, "device 'gpu!': not known; use auto"),
         (lambda t: t, {"learning_rate": 1e30, "epochs": 3}, ModelError, "is not a number; lower learning_rate"),
         (lambda t: t, {"model": "resunet34", "freeze_encoder": True, "model_options": {}}, ModelError, "needs weights"),

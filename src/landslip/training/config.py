@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from landslip.config import Config
 from landslip.data.augment import Augment
@@ -52,4 +52,11 @@ class TrainConfig(Config):
     precision: Precision = "auto"
     """``auto``: bf16 where the processor has it natively, else float32."""
     device: str = "auto"
-    """``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``, ``mps``."""
+    """``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``."""
+
+    @model_validator(mode="after")
+    def _an_update_in_every_epoch(self) -> Self:
+        if self.steps is not None and self.steps < self.epochs:
+            message = f"steps = {self.steps} are fewer than epochs = {self.epochs}; lower epochs"
+            raise ValueError(message)
+        return self

@@ -23,13 +23,9 @@ def resolve_device(device: str) -> torch.device:
     try:
         wanted = torch.device(device)
     except RuntimeError as error:
-        message = f"device {device!r}: not known; use auto, cpu, cuda, cuda:1 or mps"
+        message = f"device {device!r}: not known; use auto, cpu, cuda or cuda:1"
         raise ConfigError(message) from error
-    there = {
-        "cpu": 1,
-        "cuda": torch.cuda.device_count(),
-        "mps": int(torch.backends.mps.is_available()),
-    }.get(wanted.type, 0)
+    there = {"cpu": 1, "cuda": torch.cuda.device_count()}.get(wanted.type, 0)
     if (wanted.index or 0) >= there:
         message = f"device {device!r} is not on this machine; use auto, or cpu"
         raise ConfigError(message)

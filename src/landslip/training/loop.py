@@ -14,6 +14,7 @@ from typing import Any, cast
 import torch
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 
 from landslip.data.draws import integer
@@ -224,6 +225,7 @@ def _trainer(job: Job, recorder: Recorder) -> Trainer:
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
+        plugins=[LightningEnvironment()],  # a cluster's environment is none of this process's business
         use_distributed_sampler=False,
         benchmark=False,
     )

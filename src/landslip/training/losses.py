@@ -31,9 +31,10 @@ def masked_loss(config: TrainConfig) -> MaskedLoss:
     def loss(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         counted = target != UNKNOWN
         count = counted.sum()
-        if count == 0:
+        number = int(count)  # waits for a GPU, once
+        if number == 0:
             return logits.sum() * 0.0, count
-        if count == target.numel():
+        if number == target.numel():
             return function(logits.float().reshape(1, 1, -1), target.reshape(1, 1, -1).float()), count
         # selecting, not multiplying by zero, so that nothing of a pixel that does not count can get through
         chosen = logits.float()[:, 0][counted]
