@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -76,7 +77,7 @@ def bare(tiles: TileSet, config: TrainConfig) -> float:
 class Stopwatch(loop.Recorder):
     """Times each epoch from the end of the last one's bookkeeping, less validation."""
 
-    seconds: list[float] = []
+    seconds: ClassVar[list[float]] = []
 
     def on_train_epoch_start(self, trainer, pl_module):
         self.start, self.apart = getattr(self, "end", time.perf_counter()), 0.0
