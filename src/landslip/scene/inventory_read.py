@@ -148,7 +148,7 @@ def _choose_layer(path: Path, what: str, layer: str | None, listed: NDArray[np.o
     areas = [str(name) for name, kind in listed if kind is not None and "Polygon" in str(kind)]
     candidates = areas if len(areas) == 1 else with_geometry
     if len(candidates) > 1:
-        message = f"{path}: has several layers ({shown}); choose the {what} with --layer"
+        message = f"{path}: has several layers ({shown}); choose the {what} with --inventory-layer"
         raise InputError(message)
     return candidates[0] if candidates else names[0]
 
