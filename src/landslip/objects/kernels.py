@@ -616,6 +616,13 @@ def _find_best_of_equals(i, small, start, blocks, name, cost, best, best_cost, n
     best_cost[i] = least
 
 
+AHEAD = 4
+"""How many merged nodes ahead memory is asked for."""
+
+LINE = 8
+"""Floats in a cache line."""
+
+
 @_compile
 def select(graph, low, high, previous, token, limit, bands, merged):
     """Merge the mutually least pairs that a node of the range speaks for.
@@ -637,7 +644,17 @@ def select(graph, low, high, previous, token, limit, bands, merged):
         # one of the two speaks for the pair: the only dirty one, or the lower
         if dirty[k] == previous and pixel[k] < pixel[i]:
             continue
-        s, d = (i, k) if pixel[i] < pixel[k] else (k, i)
+        merged[low + count] = i if pixel[i] < pixel[k] else k
+        count += 1
+    for q in range(low, low + count):
+        if q + 2 * AHEAD < low + count:
+            far = np.int64(merged[q + 2 * AHEAD])
+            for column in range(0, node.shape[1], LINE):
+                _prefetch(node, far, column)
+                _prefetch(node, np.int64(best[far]), column)
+            _prefetch(name, np.int64(start[far]), 0)
+        s = np.int64(merged[q])
+        d = np.int64(best[s])
         block = np.int64(start[s])
         bits = _named(name, block, np.int32(d))
         while not bits:
@@ -671,17 +688,11 @@ def select(graph, low, high, previous, token, limit, bands, merged):
         state[d] = DEAD
         parent[d] = s
         forest[slot[d]] = slot[s]
-        merged[low + count] = s
-        count += 1
         together = np.int64(blocks[s]) + blocks[d]
         largest = max(largest, together)
         if together > max(room[s], room[d]):
             need += together
     return count, need + largest
-
-
-AHEAD = 4
-"""How many merged nodes ahead memory is asked for."""
 
 
 @_compile
@@ -705,7 +716,7 @@ def rebuild(graph, merged, first, count, cursor, token, criterion, prune, mark):
                 block = np.int64(start[near if part == 0 else best[near]])
                 for k in range(BLOCK):
                     j = np.int64(name[block, k])
-                    for column in range(0, lines, 8):
+                    for column in range(0, lines, LINE):
                         _prefetch(node, j, column)
                     _prefetch(name, np.int64(start[j]), 0)
                     _prefetch(name, np.int64(start[j]), 2 * BLOCK)

@@ -80,6 +80,12 @@ class Merger:
         Threads that share the work of a pass.
     token
         Token of the last pass; nodes with this ``dirty`` are looked at next.
+    small
+        If positive, only pairs count of which one has fewer pixels.
+    passes
+        Passes run so far.
+    alive
+        Living nodes; counted if negative.
     """
 
     graph: Graph
@@ -90,10 +96,12 @@ class Merger:
     token: int = 1
     small: float = 0.0
     passes: int = 0
+    alive: int = -1
 
     def __post_init__(self) -> None:
         """Prepare the scratch memory."""
-        self.alive = int(np.count_nonzero(self.graph.state != kernels.DEAD))
+        if self.alive < 0:
+            self.alive = int(np.count_nonzero(self.graph.state != kernels.DEAD))
         self._marks: queue.SimpleQueue[NDArray[np.int32]] = queue.SimpleQueue()
         self._merged = np.empty(self.graph.pixel.size, np.int32)
         for _ in range(self.workers.threads):
@@ -158,8 +166,6 @@ class Merger:
         )
         self.token = token
         self.alive -= merged
-        if self.alive < 0.6 * graph.pixel.size:
-            self._drop_dead()
         return int(merged)
 
     def _next_token(self) -> int:
@@ -214,44 +220,69 @@ def make_criterion(band_weights: Sequence[float], color: float, compactness: flo
     return Criterion(bands, weights, float(color), float(compactness))
 
 
-def empty_graph(nodes: int, blocks: int, bands: int, forest: NDArray[np.int32]) -> Graph:
+class Arena:
+    """Memory for one window after another, so that its pages are asked of the system only once.
+
+    Parameters
+    ----------
+    size
+        Bytes. What does not fit is allocated apart.
+    """
+
+    def __init__(self, size: int = 0) -> None:
+        self._memory = np.empty(size, np.uint8)
+        self._base = -self._memory.ctypes.data % 64
+        self._used = self._base
+
+    def reset(self) -> None:
+        """Give everything free."""
+        self._used = self._base
+
+    def empty(self, shape: int | tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
+        """Return an array of whole cache lines, its content undefined."""
+        count = int(np.prod(shape, dtype=np.int64))
+        size = -(-count * np.dtype(dtype).itemsize // 64) * 64
+        if self._used + size <= self._memory.size:
+            piece = self._memory[self._used : self._used + size]
+            self._used += size
+        else:
+            apart = np.empty(size + 64, np.uint8)
+            skip = -apart.ctypes.data % 64
+            piece = apart[skip : skip + size]
+        return piece.view(dtype)[:count].reshape(shape)
+
+
+NO_ARENA = Arena()
+"""Allocates everything apart."""
+
+
+def empty_graph(nodes: int, blocks: int, bands: int, forest: NDArray[np.int32], arena: Arena = NO_ARENA) -> Graph:
     """Allocate a graph; its memory is touched only as it is filled."""
-    columns = -(-(kernels.BANDS + 3 * bands) // LINE) * LINE
-    node = _lines(nodes + 1, columns)
+    columns = -(-(kernels.BANDS + 3 * bands) // kernels.LINE) * kernels.LINE
+    node = arena.empty((nodes + 1, columns), np.float64)
     node[nodes] = 0  # vectors of the last node's bands reach beyond it
-    name, cost = empty_pool(blocks)
+    name, cost = empty_pool(blocks, arena)
     return Graph(
         node=node[:nodes],
         box=node[:nodes].view(np.int32),
-        pixel=np.empty(nodes, np.int32),
-        slot=np.empty(nodes, np.int32),
-        state=np.empty(nodes, np.uint8),
-        dirty=np.empty(nodes, np.uint8),
-        taint=np.zeros(nodes, np.uint8),
-        parent=np.empty(nodes, np.int32),
-        best=np.empty(nodes, np.int32),
-        best_cost=np.empty(nodes, np.float64),
-        start=np.empty(nodes, np.int32),
-        blocks=np.empty(nodes, np.int32),
-        room=np.empty(nodes, np.int32),
+        pixel=arena.empty(nodes, np.int32),
+        slot=arena.empty(nodes, np.int32),
+        state=arena.empty(nodes, np.uint8),
+        dirty=arena.empty(nodes, np.uint8),
+        taint=arena.empty(nodes, np.uint8),
+        parent=arena.empty(nodes, np.int32),
+        best=arena.empty(nodes, np.int32),
+        best_cost=arena.empty(nodes, np.float64),
+        start=arena.empty(nodes, np.int32),
+        blocks=arena.empty(nodes, np.int32),
+        room=arena.empty(nodes, np.int32),
         name=name,
         cost=cost,
         forest=forest,
     )
 
 
-def empty_pool(blocks: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+def empty_pool(blocks: int, arena: Arena = NO_ARENA) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Allocate the blocks of lists of neighbours: the same memory as integers and as floats."""
-    cost = _lines(blocks, 2 * kernels.BLOCK)
+    cost = arena.empty((blocks, 2 * kernels.BLOCK), np.float64)
     return cost.view(np.int32), cost
-
-
-LINE = 8
-"""Floats in a cache line."""
-
-
-def _lines(rows: int, columns: int) -> NDArray[np.float64]:
-    # numpy aligns to 16 bytes; rows of whole cache lines should begin with one
-    memory = np.empty(rows * columns + LINE, np.float64)
-    skip = -memory.ctypes.data % (8 * LINE) // 8
-    return memory[skip : skip + rows * columns].reshape(rows, columns)

@@ -13,7 +13,7 @@ from landslip.objects import kernels
 from landslip.objects.kernels import Graph
 from landslip.objects.merging import SERIAL, Merger, Workers, make_criterion, usable_threads
 from landslip.objects.options import Options, check_image, check_plane
-from landslip.objects.tiling import Part, Pixels, Plan, Task, first_pass, join, run_window
+from landslip.objects.tiling import Arenas, Part, Pixels, Plan, Task, first_pass, join, run_window
 
 
 def segment(
@@ -178,8 +178,9 @@ def _start(
     if len(cores) == 1:
         merger, forest, link = first_pass(pixels, task, cores[0], workers)
         return merger, forest, int(np.count_nonzero(link & kernels.STRAY))
+    arenas = Arenas()
     done: list[Part | None] = list(
-        workers.map(lambda core: run_window(pixels.window, task, core, out, (core.row, core.col)), cores)
+        workers.map(lambda core: run_window(pixels.window, task, core, out, (core.row, core.col), arenas), cores)
     )
     stray = sum(part.stray for part in done if part is not None)
     sizes = [(part.graph.pixel.size, part.graph.cost.shape[0]) for part in done if part is not None]

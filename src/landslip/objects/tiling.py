@@ -9,6 +9,7 @@ reaches the core, the window is run again with a wider margin.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from landslip.objects import kernels
 from landslip.objects.kernels import Criterion, Graph
-from landslip.objects.merging import SERIAL, Merger, Workers, empty_graph
+from landslip.objects.merging import NO_ARENA, SERIAL, Arena, Merger, Workers, empty_graph
 from landslip.windows import Window, split_windows
 
 NO_MASK = np.empty((0, 0), np.bool_)
@@ -132,7 +133,7 @@ class Task:
 
 
 def first_pass(
-    pixels: Pixels, task: Task, window: Window, workers: Workers = SERIAL
+    pixels: Pixels, task: Task, window: Window, workers: Workers = SERIAL, arena: Arena = NO_ARENA
 ) -> tuple[Merger | None, NDArray[np.int32], NDArray[np.uint8]]:
     """Run the first pass on the pixels of a window and build the graph after it.
 
@@ -146,31 +147,44 @@ def first_pass(
     valid = np.ascontiguousarray(pixels.valid, np.bool_) if pixels.valid is not None else NO_MASK
     regions = np.ascontiguousarray(pixels.regions, np.int64) if pixels.regions is not None else NO_REGIONS
     width = task.shape[1]
-    link = np.empty((rows, cols), np.uint8)
+    link = arena.empty((rows, cols), np.uint8)
     kernels.links(image, valid, regions, link)
-    right, below = np.empty((rows, cols)), np.empty((rows, cols))
+    right, below = arena.empty((rows, cols), np.float64), arena.empty((rows, cols), np.float64)
     kernels.pixel_costs(image, link, task.criterion, task.prune, right, below)
-    direction = np.empty((rows, cols), np.uint8)
+    direction = arena.empty((rows, cols), np.uint8)
     kernels.pixel_pairs(link, right, below, task.limit, window.row, window.col, width, direction)
-    forest = np.empty(rows * cols, np.int32)
+    forest = np.empty(rows * cols, np.int32) if arena is NO_ARENA else arena.empty(rows * cols, np.int32)
     nodes = kernels.number_nodes(link, direction, forest)
     if not nodes:
         return None, forest, link
-    bare = np.array(
-        [
-            window.row > 0,
-            window.row + rows < task.shape[0],
-            window.col > 0,
-            window.col + cols < width,
-        ]
-    )
-    graph = empty_graph(nodes, nodes + nodes // 8 + 64, bands, forest)
+    bare = np.array([window.row > 0, window.row + rows < task.shape[0], window.col > 0, window.col + cols < width])
+    # half of the lists outgrow their block in the first passes, and move
+    graph = empty_graph(nodes, 2 * nodes + nodes // 2 + 64, bands, forest, arena)
     kernels.fill_nodes(image, link, direction, window.row, window.col, width, bare, graph)
     kernels.fill_lists(link, direction, right, below, task.criterion, task.prune, graph)
-    return Merger(graph, nodes, task.criterion, task.prune, workers), forest, link
+    return Merger(graph, nodes, task.criterion, task.prune, workers, alive=nodes), forest, link
 
 
-def run_window(read: Reader, task: Task, core: Window, out: NDArray[np.int32], at: tuple[int, int]) -> Part:
+BYTES_PER_PIXEL = 640
+"""Memory of a window while it is worked on, at most (an image in which hardly two pixels merge at first)."""
+
+
+class Arenas(threading.local):
+    """One arena per thread, made at its first window."""
+
+    arena: Arena | None = None
+
+    def get(self, size: int) -> Arena:
+        """Return this thread's arena, all free."""
+        if self.arena is None:
+            self.arena = Arena(size)
+        self.arena.reset()
+        return self.arena
+
+
+def run_window(
+    read: Reader, task: Task, core: Window, out: NDArray[np.int32], at: tuple[int, int], arenas: Arenas
+) -> Part:
     """Run the first passes around a core, again with a wider margin until the core is proven.
 
     Parameters
@@ -185,6 +199,8 @@ def run_window(read: Reader, task: Task, core: Window, out: NDArray[np.int32], a
         Array into which the first pixel of each core pixel's object is written (-1: invalid) …
     at
         … with the core's corner here.
+    arenas
+        Memory of the threads.
 
     Returns
     -------
@@ -192,19 +208,29 @@ def run_window(read: Reader, task: Task, core: Window, out: NDArray[np.int32], a
         The core's own nodes.
     """
     margin, attempts = task.plan.margin, 0
+    size = BYTES_PER_PIXEL * (task.plan.core[0] + 2 * margin) * (task.plan.core[1] + 2 * margin)
+    arena = arenas.get(size)
     while True:
         attempts += 1
         window = core.expanded(margin, task.shape)
-        part = _attempt(read(window), task, core, window, out, at, attempts)
+        part = _attempt(read(window), task, core, window, out, at, attempts, arena)
         if part is not None:
             return part
         margin = 2 * margin + 8
+        arena.reset()
 
 
 def _attempt(
-    pixels: Pixels, task: Task, core: Window, window: Window, out: NDArray[np.int32], at: tuple[int, int], attempts: int
+    pixels: Pixels,
+    task: Task,
+    core: Window,
+    window: Window,
+    out: NDArray[np.int32],
+    at: tuple[int, int],
+    attempts: int,
+    arena: Arena,
 ) -> Part | None:
-    merger, forest, link = first_pass(pixels, task, window)
+    merger, forest, link = first_pass(pixels, task, window, SERIAL, arena)
     inner = core.relative_to(window)
     stray = int(np.count_nonzero(link[inner.slices] & kernels.STRAY))
     if merger is None:
