@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from landslip.config import Config
 from landslip.layers.fit import ObjectOptions
 from landslip.splits import SplitConfig
+from landslip.study.levers import Levers
 
 Role = Literal["baseline", "model", "attention", "data", "control", "forest", "other"]
 """What a row stands for in the paper's question."""
@@ -80,6 +81,8 @@ class RowConfig(Config):
     """Another row's name: train for as many updates as that one."""
     train: dict[str, Any] = Field(default_factory=dict)
     """Training settings that differ from the study's."""
+    levers: Levers = Field(default_factory=Levers)
+    """Changes of the training tiles."""
     factors: dict[str, str] = Field(default_factory=dict)
     """Level of each factor of the design, for the effects."""
 

@@ -152,6 +152,18 @@ def _data(sets: dict[str, tuple[str, ...]]) -> list[RowConfig]:
         row("plain", "U-Net, d4", role="baseline"),
         row("no-augmentation", "− augmentation", augment="none"),
     ]
+    rows += [
+        row(name, label, levers=levers, matched_to="plain")
+        for name, label, levers in (
+            ("balanced", "+ balanced sampling", {"balanced": True}),
+            ("hard-negatives", "+ hard negatives", {"hard_negatives": 0.5}),
+            ("copy-paste", "+ copy-paste of landslides", {"copy_paste": 0.5}),
+            ("boundary", "+ boundary ignored", {"ignore_boundary_px": 1}),
+            ("clean-drop", "+ suspicious landslides dropped", {"clean": "drop"}),
+            ("clean-shift", "+ landslides moved to fit", {"clean": "shift"}),
+            ("noise", "− label noise (20 % forgotten, 2 px)", {"noise_drop": 0.2, "noise_shift_px": 2}),
+        )
+    ]
     if "index" in sets:
         rows.append(row("index", "+ index", layers=sets["index"]))
     rows.append(row("objects", "+ index + object means", layers=sets["objects"], role="data"))

@@ -43,11 +43,48 @@ def fit_forest(tiles: TileSet, *, seed: int) -> tuple[NDArray[np.float32], dict[
     Breiman (2001), doi:10.1023/A:1010933404324; for landslides on objects: Stumpf & Kerle (2011),
     doi:10.1016/j.rse.2011.05.013.
     """
+    described = [_objects(tiles, i) for i in range(len(tiles))]
+    forest, facts = _fit(tiles, described, np.flatnonzero(tiles.part == Part.TRAIN), seed, TREES)
+    return _predict(forest, described, tiles), facts
+
+
+def out_of_fold(tiles: TileSet, *, seed: int, folds: int = 3, trees: int = 100) -> NDArray[np.float32]:
+    """Predict every tile by a forest that has not seen its spatial block, ``(n, size, size)`` float32.
+
+    Parameters
+    ----------
+    tiles
+        Training tiles, all of which are labelled.
+    seed
+        Of the folds and forests.
+    folds, trees
+        Number of groups of blocks; trees of each forest.
+    """
+    rng = np.random.default_rng(seed)
+    blocks = rng.permutation(np.unique(tiles.block))
+    fold = np.searchsorted(np.sort(blocks), tiles.block)
+    fold = np.argsort(blocks, kind="stable")[fold] % min(folds, len(blocks))
+    described = [_objects(tiles, i) for i in range(len(tiles))]
+    probability = np.zeros((len(tiles), tiles.size, tiles.size), np.float32)
+    for k in np.unique(fold):
+        others, mine = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+        if len(others):
+            forest, _ = _fit(tiles, described, others, seed, trees)
+            probability[mine] = _predict(forest, [described[i] for i in mine], tiles.subset(mine))
+    return probability
+
+
+def _fit(
+    tiles: TileSet,
+    described: list[tuple[NDArray[np.int64], NDArray[np.float32]]],
+    training: NDArray[np.int64],
+    seed: int,
+    trees: int,
+) -> tuple[Any, dict[str, Any]]:
     from sklearn.ensemble import RandomForestClassifier
 
-    described = [_objects(tiles, i) for i in range(len(tiles))]
     features, label, weight = [], [], []
-    for i in np.flatnonzero(tiles.part == Part.TRAIN):
+    for i in training:
         index, table = described[i]
         counted = (tiles.label[i] <= 1) & (index >= 0)
         size = np.bincount(index[counted], minlength=len(table))
@@ -59,10 +96,9 @@ def fit_forest(tiles: TileSet, *, seed: int) -> tuple[NDArray[np.float32], dict[
     if len(x) > _MOST_OBJECTS:
         some = np.random.default_rng(seed).choice(len(x), _MOST_OBJECTS, replace=False)
         x, y, w = x[some], y[some], w[some]
-    forest = RandomForestClassifier(TREES, min_samples_leaf=2, n_jobs=-1, random_state=seed)
+    forest = RandomForestClassifier(trees, min_samples_leaf=2, n_jobs=-1, random_state=seed)
     forest.fit(x, y, sample_weight=w)
-    facts = {"trees": TREES, "features": x.shape[1], "objects": len(x)}
-    return _predict(forest, described, tiles), facts
+    return forest, {"trees": trees, "features": x.shape[1], "objects": len(x)}
 
 
 def _predict(

@@ -152,6 +152,7 @@ class Results:
             "augment": row.augment,
             "matched_to": row.matched_to,
             "factors": row.factors,
+            "levers": row.levers.model_dump(mode="json", exclude_defaults=True),
             **{k: first.get(k) for k in ("parameters", "trained_parameters", "updates", "trees", "objects")},
             "seeds": sorted({record["seed"] for record in runs}),
             "runs": [{k: record.get(k) for k in kept} for record in runs],

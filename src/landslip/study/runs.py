@@ -18,6 +18,7 @@ from landslip.files import FORMAT, atomic_path, check_format, read_json, write_j
 from landslip.progress import Progress
 from landslip.scoring import Confusion, ProbabilityHistogram
 from landslip.study.config import RowConfig, StudyConfig
+from landslip.study.levers import pull
 from landslip.study.prepare import Fold
 from landslip.training import TrainConfig
 from landslip.training.batches import Plan
@@ -44,7 +45,7 @@ class Run:
     def digest(self, tiles_id: str) -> str:
         """Fingerprint of all that the run depends on."""
         content = {
-            "row": self.row.model_dump(mode="json", include={"model", "layers"}),
+            "row": self.row.model_dump(mode="json", include={"model", "layers", "levers"}),
             "seed": self.seed,
             "train": self.train.to_dict() if self.train else None,
             "tiles": tiles_id,
@@ -124,7 +125,8 @@ def _train(
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
     from landslip.training import fit, predict_tiles
 
-    seen = tiles.subset(tiles.part != Part.TEST)  # training gets no test tile into its hands
+    # training gets no test tile into its hands
+    seen = pull(tiles.subset(tiles.part != Part.TEST), run.row.levers, seed=run.seed)
     bundle = fit(seen, train, folder, resume=folder.exists(), progress=progress)
     probability = predict_tiles(
         bundle, tiles, batch=train.batch, device=train.device, precision=train.precision, progress=progress
