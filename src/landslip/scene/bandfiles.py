@@ -115,11 +115,13 @@ def _band(dataset: DatasetReader, path: str, band: str, index: int) -> tuple[Ban
 
 def _read_bands(paths: Sequence[str], given: Sequence[str] | None, *, what: str) -> tuple[list[BandFile], list[str]]:
     names = None if given is None else [_checked_name(name) for name in given]
+    if names is not None:
+        _require_count(paths, len(names), what=what)
     position, found, remarks = 0, [], []
     for path in paths:
         with open_raster(path, what=what) as dataset:
             for index in range(1, dataset.count + 1):
-                wanted = names[position] if names is not None and position < len(names) else None
+                wanted = names[position] if names is not None else None
                 band = _which_band(dataset, path, index, wanted)
                 position += 1
                 if band is None or band == "unused":
@@ -127,10 +129,17 @@ def _read_bands(paths: Sequence[str], given: Sequence[str] | None, *, what: str)
                 band_file, more = _band(dataset, path, band, index)
                 found.append(band_file)
                 remarks += more
-    if names is not None and position != len(names):
-        message = f"--bands names {len(names)} bands, the {what} files hold {position}; name each, in their order"
-        raise InputError(message)
     return found, remarks
+
+
+def _require_count(paths: Sequence[str], named: int, *, what: str) -> None:
+    held = 0
+    for path in paths:
+        with open_raster(path, what=what) as dataset:
+            held += dataset.count
+    if held != named:
+        message = f"--bands names {named} bands, the {what} files hold {held}; name each, in their order"
+        raise InputError(message)
 
 
 def _checked_name(name: str) -> str:

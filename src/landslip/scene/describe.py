@@ -41,7 +41,7 @@ def describe_scene(scene: Scene, *, statistics: bool = True) -> dict[str, Any]:
         "epsg": scene.grid.crs.to_epsg(),
         "bounds": [west, south, east, north],
         "bounds_degrees": [round(value, 5) for value in degrees],
-        "area_km2": round(scene.grid.rows * scene.grid.cols * scene.grid.pixel_area_m2 / 1e6, 3),
+        "area_km2": round(scene.grid.rows * scene.grid.cols * scene.grid.pixel_area_m2 / 1e6, 6),
         "layers": list(scene.layers),
         "validity": info["validity"],
         "dates": scene.dates,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 
@@ -34,14 +33,11 @@ def draw_quicklook(scene: Scene, path: str | os.PathLike[str]) -> None:
     OutputError
         It cannot be written.
     """
-    picture = quicklook(scene)
-    pixels = np.ascontiguousarray((picture * 255).round().astype(np.uint8).transpose(2, 0, 1))
+    import matplotlib.image
+
+    pixels = (quicklook(scene) * 255).round().astype(np.uint8)
     with atomic_path(path) as temporary:
-        profile = {"driver": "PNG", "height": pixels.shape[1], "width": pixels.shape[2], "count": 3, "dtype": "uint8"}
-        with rasterio.MemoryFile() as memory:
-            with memory.open(**profile) as dataset:
-                dataset.write(pixels)
-            temporary.write_bytes(memory.read())
+        matplotlib.image.imsave(temporary, pixels, format="png", metadata={"Software": None})
 
 
 def quicklook(scene: Scene, edge: int = EDGE) -> NDArray[np.float64]:

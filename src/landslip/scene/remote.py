@@ -61,6 +61,7 @@ def _fetch(url: str, what: str) -> bytes:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
                 content: bytes = answer.read(MAX_BYTES + 1)
         except urllib.error.HTTPError as error:
+            error.close()  # it holds the connection
             if error.code < 500 and error.code != 429:
                 message = f"{url}: the server answers {error.code} {error.reason} ({what}); check the address"
                 raise RemoteError(message) from error

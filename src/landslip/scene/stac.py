@@ -26,6 +26,10 @@ from landslip.scene.radiometry import (
 from landslip.scene.remote import fetch_json
 
 MAX_ITEM_BYTES = 32 << 20
+
+FINEST_M = 10.0
+"""Pixel size of an asset that states none."""
+
 _NO_PIXELS = {"thumbnail", "overview", "visual", "metadata"}
 
 
@@ -39,7 +43,8 @@ class _Asset:
     @property
     def rank(self) -> tuple[float, bool, str]:
         """Order of preference: finest, GeoTIFF before JP2, name."""
-        gsd = self.content.get("gsd") or _nested(self.content, "spatial_resolution") or math.inf
+        transform = self.content.get("proj:transform") or (FINEST_M,)
+        gsd = self.content.get("gsd") or _nested(self.content, "spatial_resolution") or transform[0]
         return float(gsd), self.path.lower().partition("?")[0].endswith(".jp2"), self.key
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import rasterio
 import rasterio.windows
+from rasterio._err import CPLE_BaseError  # what building overviews raises; no public name
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
@@ -52,12 +53,13 @@ def explained(path: Path) -> Iterator[None]:
     """Turn GDAL's failure to write into one clear line."""
     try:
         yield
-    except RasterioError as error:
+    except (RasterioError, CPLE_BaseError) as error:
         free = shutil.disk_usage(path.parent).free
         if free < NEARLY_FULL:
             message = f"cannot write {path}: the disk is full; free some space or choose another --out"
         else:
-            message = f"cannot write {path}: {error.__cause__ or error}; check the disk and its quota"
+            cause = " ".join(str(error.__cause__ or error).split())
+            message = f"cannot write {path}: {cause}; check the disk and its quota"
         raise OutputError(message) from error
 
 
@@ -87,6 +89,7 @@ def _add_overviews(path: Path, spec: RasterSpec) -> None:
     if not factors:
         return
     settings = {
+        "GDAL_NUM_THREADS": "ALL_CPUS",
         "GDAL_TIFF_OVR_BLOCKSIZE": BLOCK,
         "COMPRESS_OVERVIEW": "DEFLATE",
         "ZLEVEL_OVERVIEW": 1,

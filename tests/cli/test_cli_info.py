@@ -1,0 +1,127 @@
+"""``landslip info``: scenes, runs and studies in words and as JSON."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+import typer
+from affine import Affine
+from typer.testing import CliRunner
+
+from landslip.cli import info as module
+from landslip.scene.build import build_scene
+from landslip.scene.config import SceneConfig
+
+app = typer.Typer()
+app.command()(module.command)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+@pytest.fixture
+def scene(tmp_path):
+    profile = {"driver": "GTiff", "count": 1, "height": 64, "width": 80, "dtype": "uint16", "crs": "EPSG:32654"}
+    (tmp_path / "post").mkdir()
+    for seed, number in enumerate(("B02", "B03", "B04")):
+        path = tmp_path / "post" / f"{number}.tif"
+        with rasterio.open(path, "w", transform=Affine(10, 0, 5e5, 0, -10, 4.73e6), **profile) as dataset:
+            dataset.write(np.full((64, 80), 2000 + 100 * seed, np.uint16), 1)
+            dataset.update_tags(BOA_ADD_OFFSET="-1000")
+    return build_scene(SceneConfig(images=(str(tmp_path / "post"),)), tmp_path / "scene").path
+
+
+def test_scene_in_words(scene):
+    result = run(scene)
+    assert result.exit_code == 0
+    assert "64 x 80 pixels of 10 m, 0.512 km², WGS 84 / UTM zone 54N (EPSG:32654)" in result.stdout
+    assert "blue       mean 0.1, sd" in result.stdout
+    assert "NDVI cannot be had" in result.stdout
+
+
+def test_scene_as_json_with_a_picture(scene, tmp_path):
+    result = run(scene, "--json", "--quicklook", tmp_path / "look.png")
+    content = json.loads(result.stdout)
+    assert content["kind"] == "scene"
+    assert content["statistics"]["red"]["mean"] == pytest.approx(0.12, abs=1e-5)
+    assert (tmp_path / "look.png").read_bytes().startswith(b"\x89PNG")
+
+
+RUN = {
+    "format": 1,
+    "version": "0.1.0",
+    "architecture": {"name": "unet", "in_channels": 2, "options": {}, "weights": "none", "parameters": 4012282},
+    "recipe": {"layers": ["red", "slope"]},
+    "threshold": 0.42,
+    "licence": "CC0",
+    "scores": {"test": {"precision": 0.5, "recall": 0.25, "f1": 0.3333, "iou": None}},
+    "training": {"best_epoch": 7},
+}
+
+
+def test_run_in_words_and_as_json(tmp_path):
+    (tmp_path / "model.json").write_text(json.dumps(RUN))
+    text = run(tmp_path).stdout
+    assert "unet, 4012282 parameters, weights: none" in text
+    assert "threshold  0.420" in text
+    assert "precision 0.500, recall 0.250, f1 0.333, iou undefined" in text
+    assert json.loads(run(tmp_path, "--json").stdout)["layers"] == ["red", "slope"]
+
+
+STUDY = {
+    "format": 1,
+    "title": "Does better data help?",
+    "design": "paper",
+    "seeds": [0],
+    "blocks": 6,
+    "claims": False,
+    "claims_reason": "one seed proves nothing",
+    "rows": [
+        {"name": "unet", "label": "U-Net", "scores": {"test": {"f1": {"value": 0.6, "low": 0.5, "high": 0.7}}}},
+        {"name": "other", "label": "Other", "scores": {"test": {"f1": {"value": None, "low": None, "high": None}}}},
+    ],
+}
+
+
+def test_study_in_words_and_as_json(tmp_path):
+    (tmp_path / "study.json").write_text(json.dumps(STUDY))
+    text = run(tmp_path).stdout
+    assert "paper, 2 rows, 1 seeds, 6 test blocks" in text
+    assert "test F1 0.600 (0.500 to 0.700)" in text
+    assert "test F1 undefined" in text
+    assert "no claims: one seed proves nothing" in text
+    assert json.loads(run(tmp_path, "--json").stdout)["rows"][0]["f1"]["value"] == 0.6
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: None, "no such folder; check the path"),
+        (lambda folder: folder.mkdir(), "no finished scene, run or study (none of scene.json, model.json, study.json"),
+        (lambda folder: write(folder, "scene.json", "{"), "not valid JSON"),
+        (lambda folder: write(folder, "model.json", '{"format": 7}'), "written in format 7"),
+        (lambda folder: write(folder, "study.json", "{}"), "no valid 'format' entry"),
+    ],
+)
+def test_what_is_no_such_thing(tmp_path, make, message):
+    make(tmp_path / "x")
+    result = run(tmp_path / "x")
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_only_scenes_are_drawn(tmp_path):
+    (tmp_path / "model.json").write_text(json.dumps(RUN))
+    result = run(tmp_path, "--quicklook", tmp_path / "q.png")
+    assert result.exit_code == 1
+    assert "--quicklook draws scenes, this is a run; leave it out" in result.stderr
+
+
+def write(folder, name, text):
+    folder.mkdir()
+    (folder / name).write_text(text)
