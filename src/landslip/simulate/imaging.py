@@ -93,7 +93,7 @@ def _surface(config: SimulateConfig, ground: Ground, name: str, *, after: bool) 
     cover = ground.cover.post if after else ground.cover.pre
     shape = (cover.shape[0], cover.shape[1])
     texture = _texture(config, ground, cover)
-    nir_own = fractal(shape, stream(config.seed, "near infrared"), beta=1.6, longest_px=30)
+    nir_own = fractal(shape, stream(config.seed, "near infrared"), beta=1.5, longest_px=20)
     leaves = _turned(config, ground, cover) if after else None
     scars = [_exposed(config, ground, ground.old, "old")]
     if after:
@@ -104,7 +104,7 @@ def _surface(config: SimulateConfig, ground: Ground, name: str, *, after: bool) 
         soil = _soil(ground.soil, band)
         value = classes[cover, band]
         value *= 1 + soil_share[cover] * (soil - 1)
-        value *= np.exp(texture if band < 3 else 0.7 * texture + 0.05 * nir_own)
+        value *= np.exp(texture if band < 3 else 0.7 * texture + 0.08 * nir_own)
         if leaves is not None:
             value *= 1 + leaves * (SENESCENCE[band] - 1)
         road = MATERIALS[Cover.ROAD].reflectance[band] * (0.6 + 0.4 * soil)
