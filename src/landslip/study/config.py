@@ -126,6 +126,8 @@ class StudyConfig(Config):
     """Augmentations of the factorial design."""
     transfer: bool = False
     """Train on each region, test on every other, as a matrix (several scenes, or a patch set with regions)."""
+    transfer_rows: tuple[str, ...] = ("unet", "data-centric")
+    """Rows of which the matrix is made, those that there are."""
     transfer_tiles: int = Field(0, ge=0)
     """Tiles of the target that the second matrix fine-tunes on; 0 for none."""
     draws: int = Field(2000, ge=100)

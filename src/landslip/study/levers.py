@@ -45,7 +45,7 @@ class Levers(Config):
         return self != Levers()
 
 
-def pull(tiles: TileSet, levers: Levers, *, seed: int) -> TileSet:
+def pull(tiles: TileSet, levers: Levers, *, seed: int, guide: TileSet | None = None) -> TileSet:
     """Apply levers to the training tiles of a set.
 
     Parameters
@@ -56,6 +56,8 @@ def pull(tiles: TileSet, levers: Levers, *, seed: int) -> TileSet:
         Which.
     seed
         Of all draws.
+    guide
+        The same tiles with more layers, for the forest that judges labels: with object means it is quick.
 
     References
     ----------
@@ -68,11 +70,12 @@ def pull(tiles: TileSet, levers: Levers, *, seed: int) -> TileSet:
         return tiles
     rest, train = tiles.subset(tiles.part != Part.TRAIN), tiles.of(Part.TRAIN)
     rng = np.random.default_rng([seed, 77])
+    judge = train if guide is None else guide.of(Part.TRAIN)
     if levers.noise_drop or levers.noise_shift_px:
         train = add_noise(train, levers.noise_drop, levers.noise_shift_px, rng)
     if levers.clean != "none":
-        train = clean_labels(train, levers.clean, seed)
-    suspects = false_alarms(train, seed) if levers.hard_negatives else None
+        train = clean_labels(train, levers.clean, seed, judge)
+    suspects = false_alarms(_labelled_as(judge, train), seed) if levers.hard_negatives else None
     if levers.ignore_boundary_px:
         train = ignore_boundary(train, levers.ignore_boundary_px)
     extra = []
@@ -137,11 +140,11 @@ def add_noise(tiles: TileSet, drop: float, shift_px: int, rng: np.random.Generat
     return _relabelled(tiles, {**moves, **{int(i): None for i in dropped}}, forgotten=0)
 
 
-def clean_labels(tiles: TileSet, how: Literal["drop", "shift"], seed: int) -> TileSet:
+def clean_labels(tiles: TileSet, how: Literal["drop", "shift"], seed: int, judge: TileSet | None = None) -> TileSet:
     """Drop, or move, the landslides of training that a random forest does not see out of fold."""
     from landslip.study.forest import out_of_fold
 
-    probability = out_of_fold(tiles, seed=seed)
+    probability = out_of_fold(tiles if judge is None else _labelled_as(judge, tiles), seed=seed)
     changes: dict[int, tuple[int, int] | None] = {}
     for number in np.unique(tiles.landslide[tiles.label == 1]):
         if number == 0:
@@ -200,6 +203,10 @@ def _relabelled(tiles: TileSet, changes: dict[int, tuple[int, int] | None], *, f
                 known = label[i][row, col] != UNKNOWN
                 label[i][row[known], col[known]], landslide[i][row[known], col[known]] = 1, number
     return replace(tiles, label=label, landslide=landslide)
+
+
+def _labelled_as(judge: TileSet, tiles: TileSet) -> TileSet:
+    return replace(judge, label=tiles.label, landslide=tiles.landslide)
 
 
 def _again(tiles: TileSet, index: NDArray[np.int64], purpose: int) -> TileSet:

@@ -33,6 +33,8 @@ class Fold:
     name: str
     split: SplitConfig
     words: str
+    only: int | None = None
+    """Fit the layers on this region's training pixels alone (for transfer)."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,9 @@ def prepare(source: Source, base: Sequence[str], layers: Sequence[str], fold: Fo
         return _prepare_patches(source.areas[0], source.places, layers, fold, config)
     splits = _split_scenes(source, base, fold, config.data)
     bands, training, landslide, regions = _side_by_side(source, splits, fold.split)
+    if fold.only is not None:
+        mine = [np.full((len(area.label), 1), area.region == fold.only) for area in source.areas]
+        training &= np.concatenate(mine)
     fitted = fit_recipe(
         bands,
         layers,
@@ -249,10 +254,11 @@ def _prepare_patches(
     hits = (area.label.reshape(n, -1) == 1).sum(axis=1)
     settings = fold.split.model_copy(update={"tile": size})
     split = split_patches(places.row, places.col, places.region, settings, supplied=places.supplied, landslide=hits)
-    training = np.repeat(split.part == Part.TRAIN, size)[:, None] & np.ones((1, size), np.bool_)
+    trained = (split.part == Part.TRAIN) & ((fold.only is None) | (places.region == (fold.only or 0)))
+    training = np.repeat(trained, size)[:, None] & np.ones((1, size), np.bool_)
     regions = patch_regions(n, size, size)
     landslide = np.where(training, area.landslide, 0)
-    options = _scale_on_some(area, layers, training, landslide, regions, split.part, size, config)
+    options = _scale_on_some(area, layers, training, landslide, regions, trained, size, config)
     fitted = fit_recipe(
         area.bands,
         layers,
@@ -281,15 +287,15 @@ def _scale_on_some(
     training: NDArray[np.bool_],
     landslide: NDArray[np.int32],
     regions: NDArray[np.int32],
-    part: NDArray[np.uint8],
+    trained: NDArray[np.bool_],
     size: int,
     config: StudyConfig,
 ) -> ObjectOptions:
     """Choose the segmentation scale on some training patches: on all of them it takes long and gives the same."""
     if config.objects.scale != "auto" or not any(name.endswith("_obj") for name in layers):
         return config.objects
-    has = (landslide.reshape(len(part), -1) > 0).any(axis=1)
-    some = np.flatnonzero((part == Part.TRAIN) & has)
+    has = (landslide.reshape(len(trained), -1) > 0).any(axis=1)
+    some = np.flatnonzero(trained & has)
     if len(some) > config.data.scale_patches:
         rng = np.random.default_rng(config.split.seed)
         some = np.sort(rng.choice(some, config.data.scale_patches, replace=False))

@@ -96,8 +96,18 @@ def _train_config(
     return train.model_copy(update={"steps": updates(target, tiles)})
 
 
-def execute(run: Run, tiles: TileSet, study: Path, tiles_id: str, *, progress: Progress) -> dict[str, Any]:
+def execute(
+    run: Run,
+    tiles: TileSet,
+    study: Path,
+    tiles_id: str,
+    *,
+    keep: NDArray[np.bool_] | None = None,
+    progress: Progress,
+) -> dict[str, Any]:
     """Do a run, or take up one that was interrupted, and return its scores; a finished one is only read.
+
+    With ``keep``, ``(n,)``, the run knows nothing of the other tiles.
 
     Raises
     ------
@@ -109,30 +119,37 @@ def execute(run: Run, tiles: TileSet, study: Path, tiles_id: str, *, progress: P
     folder = study / run.folder
     if (folder / SCORES).is_file():
         return _finished(folder, run, tiles_id)
-    chosen = tiles_with_pixels(tiles, run.row.layers)
+    chosen = tiles_with_pixels(tiles if keep is None else tiles.subset(keep), run.row.layers)
     _check_landslides(chosen, run)
     if run.train is None:
         from landslip.study.forest import fit_forest
 
         probability, facts = fit_forest(chosen, seed=run.seed)
     else:
-        probability, facts = _train(run, run.train, chosen, folder, progress)
+        guide = _guide(tiles, chosen) if run.row.levers.any else None
+        probability, facts = _train(run, run.train, chosen, guide, folder, progress)
     return _write(run, chosen, tiles, probability, facts, folder, tiles_id)
 
 
 def _train(
-    run: Run, train: TrainConfig, tiles: TileSet, folder: Path, progress: Progress
+    run: Run, train: TrainConfig, tiles: TileSet, guide: TileSet | None, folder: Path, progress: Progress
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
     from landslip.training import fit, predict_tiles
 
     # training gets no test tile into its hands
-    seen = pull(tiles.subset(tiles.part != Part.TEST), run.row.levers, seed=run.seed)
+    seen = pull(tiles.subset(tiles.part != Part.TEST), run.row.levers, seed=run.seed, guide=guide)
     bundle = fit(seen, train, folder, resume=folder.exists(), progress=progress)
     probability = predict_tiles(
         bundle, tiles, batch=train.batch, device=train.device, precision=train.precision, progress=progress
     )
     facts = {key: bundle.training[key] for key in ("epochs", "best_epoch", "updates", "device", "precision")}
     return probability, facts | {key: bundle.architecture[key] for key in ("parameters", "trained_parameters")}
+
+
+def _guide(tiles: TileSet, chosen: TileSet) -> TileSet:
+    """Take the training tiles with all layers but the pre-event ones, for the forest that judges labels."""
+    plain = [name for name in tiles.layers if not name.startswith(("pre_", "d_"))]
+    return tiles.subset((tiles.part == Part.TRAIN) & np.isin(tiles.key, chosen.key)).select(plain)
 
 
 def _write(
@@ -199,7 +216,7 @@ def load_predictions(path: Path) -> tuple[NDArray[np.int32], NDArray[np.float16]
         Absent or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as content:
             return content["index"], content["probability"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         message = f"{path}: predictions absent or damaged; remove {path.parent / SCORES} and run again with --resume"

@@ -27,6 +27,7 @@ from landslip.study.runs import Run, execute, plan_runs
 from landslip.study.sources import Source, open_source
 from landslip.study.statistics import Draws, claims, factor_effects
 from landslip.study.tables import as_csv, as_markdown, as_text, table_rows
+from landslip.study.transfer import check_places, run_transfer
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,8 @@ def run_study(
         plan = make_plan(config, folder, progress=progress)
         started = time.time()
         records = _do_runs(plan, folder, progress)
-        content = _content(plan, records, folder, progress)
+        moved = _do_transfer(plan, folder, progress) if config.transfer else []
+        content = _content(plan, records, folder, progress) | ({"transfer": moved} if moved else {})
         for name, text in (("table.csv", as_csv), ("table.md", as_markdown)):
             write_text(folder / name, text(table_rows(content["rows"])))
         write_json(folder / "log.json", _log(started))
@@ -143,6 +145,8 @@ def make_plan(config: StudyConfig, folder: Path, *, progress: Progress = SILENT)
     with progress.task("reading data", 1) as task:
         source = open_source(config.data, seed=config.split.seed)
         task.advance()
+    if config.transfer:
+        check_places(source)
     base = base_layers(config, source.bands)
     rows = plan_rows(config, source.bands)
     layers = tuple(dict.fromkeys(name for row in rows for name in row.layers))
@@ -278,6 +282,17 @@ def _do_runs(plan: Plan, folder: Path, progress: Progress) -> list[dict[str, Any
             records.append(execute(run, tiles, folder, tiles_id, progress=progress))
             task.advance(1, note=f"F1 {records[-1]['scores']['test']['f1'] or 0:.3f}")
     return records
+
+
+def _do_transfer(plan: Plan, folder: Path, progress: Progress) -> list[dict[str, Any]]:
+    config = plan.config
+    if config.data.kind == "tiles":
+        message = "transfer needs scenes or patches, not tiles: layers are fitted on each place anew"
+        raise ConfigError(message)
+    with progress.task("reading data", 1) as task:
+        source = open_source(config.data, seed=config.split.seed)
+        task.advance()
+    return run_transfer(source, plan.base, plan.rows, config, folder, progress)
 
 
 def _content(plan: Plan, records: list[dict[str, Any]], folder: Path, progress: Progress) -> dict[str, Any]:
