@@ -13,7 +13,7 @@ import pytest
 from scene_inputs import TAGS, grid_of, numbers_of, write_raster
 
 from landslip.errors import RemoteError
-from landslip.scene import remote
+from landslip.scene import remote, sampling
 from landslip.scene.build import build_scene
 from landslip.scene.config import SceneConfig
 from landslip.scene.remarks import Remarks
@@ -141,7 +141,7 @@ def test_a_server_that_stops_half_way_gives_an_error_and_never_zeros(tmp_path, i
     for name in KEYS.values():
         write_raster(tmp_path / "served" / name, large, grid_of(400, 400), nodata=0)
     assert item.exists()
-    monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "0")
+    monkeypatch.setattr(sampling, "HTTP_RETRIES", 0)
     with (
         serving(tmp_path / "served") as address,
         pytest.raises(InputError, match=r"truncated or damaged|not a readable"),

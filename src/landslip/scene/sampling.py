@@ -28,6 +28,10 @@ WARP_TOLERANCE = 0.01
 """Greatest error in source pixels when GDAL approximates the transformation between two CRSs."""
 
 
+HTTP_TIMEOUT_S, HTTP_RETRIES, HTTP_WAIT_S = 60, 4, 1.0
+"""Patience with servers: seconds for an answer, further tries, seconds before the first of them (then more)."""
+
+
 def whole_pixel_offset(source: Grid, target: Grid) -> tuple[int, int] | None:
     """Return row and column of ``source``'s first pixel in ``target``; None where the two are not aligned.
 
@@ -181,8 +185,8 @@ def gdal_settings(cache_mb: int = 256) -> rasterio.Env:
     return rasterio.Env(
         GDAL_CACHEMAX=cache_mb,
         GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR",  # no search for side files, above all not on servers
-        GDAL_HTTP_TIMEOUT=60,
-        GDAL_HTTP_MAX_RETRY=4,
-        GDAL_HTTP_RETRY_DELAY=1,
+        GDAL_HTTP_TIMEOUT=HTTP_TIMEOUT_S,
+        GDAL_HTTP_MAX_RETRY=HTTP_RETRIES,
+        GDAL_HTTP_RETRY_DELAY=HTTP_WAIT_S,
         VSI_CACHE=True,
     )
