@@ -175,7 +175,7 @@ def _measure(train: TrainConfig, tiles: TileSet) -> tuple[float, float, int, flo
     store = TileStore(some, tiles.recipe, device)
     # random weights take as long as downloaded ones
     network = build_model(train.model, len(tiles.layers), **train.model_options).to(device)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
+    network = network.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters())
     image, _ = next(iter(store.sequential(train.batch)))
 

@@ -45,11 +45,13 @@ class Run:
     def digest(self, tiles_id: str) -> str:
         """Fingerprint of all that the run depends on."""
         content = {
-            "row": self.row.model_dump(mode="json", include={"model", "layers", "levers"}),
+            "row": self.row.model_dump(mode="json", include={"model", "layers"}),
             "seed": self.seed,
             "train": self.train.to_dict() if self.train else None,
             "tiles": tiles_id,
         }
+        if self.row.levers.any:
+            content["levers"] = self.row.levers.to_dict()
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
