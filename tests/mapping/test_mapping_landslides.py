@@ -222,7 +222,7 @@ def test_refinement_by_objects_decides_by_mean(tmp_path):
     assert found.table["area_m2"].tolist() == [9_900]
     assert found.counts["by_pixel"] == {"landslides": 2, "area_m2": 9_900.0}
     assert found.counts["by_object"] == {"landslides": 1, "area_m2": 9_900.0}
-    with pytest.raises(InputError, match="needs objects; give the label raster of 'landslip segment'"):
+    with pytest.raises(InputError, match="needs segmentation objects"):
         find(scene, field, config)
 
 

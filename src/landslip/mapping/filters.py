@@ -76,6 +76,23 @@ def keep(
     return stay, counts
 
 
+def check_masks(grid: Grid, config: FilterConfig, catchments: Path | None = None) -> None:
+    """Refuse masks that cannot be used, before anything long is begun.
+
+    Raises
+    ------
+    MissingInputError, InputError, CRSMismatchError, CoverageError
+        See :func:`keep`.
+    """
+    with ExitStack() as stack:
+        if config.water is not None:
+            _water(config.water, grid, stack)
+        if config.land_cover is not None:
+            _classes(config.land_cover, grid, config.exclude_classes, stack)
+    if catchments is not None:
+        frame_on(catchments, grid, what="catchments")
+
+
 def share(outlines: Outlines, grid: Grid, mask: Reader) -> NDArray[np.float64]:
     """``(landslides,)`` share of each that lies on a mask, read by bands of rows."""
     hit = np.zeros(len(outlines) + 1, np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,10 @@ from landslip.rasters import BLOCK, open_raster, read_window
 from landslip.scene.store import Scene
 from landslip.windows import split_windows
 
-log = logging.getLogger(__name__)
+NO_OBJECTS = (
+    "refinement needs segmentation objects, and the model's recipe has none; give the label raster of "
+    "'landslip segment' with --objects"
+)
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,7 @@ def find_landslides(
     outlines = outline_raster(probability, threshold, progress=progress)
     if polygons.refine == "objects":
         if objects is None:
-            message = "refinement by objects needs objects; give the label raster of 'landslip segment' with --objects"
-            raise InputError(message)
+            raise InputError(NO_OBJECTS)
         by_pixel = _tidied(outlines, polygons, scene.grid)
         counts["by_pixel"] = _size(by_pixel, scene.grid)
         outlines = outline_objects(probability, objects, threshold, progress=progress)

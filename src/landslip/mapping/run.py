@@ -14,12 +14,13 @@ from typing import Any
 
 from landslip._version import __version__
 from landslip.bundle import Bundle
-from landslip.errors import OutputError
+from landslip.errors import InputError, OutputError
 from landslip.files import locked, write_json
 from landslip.mapping.config import MapConfig, PredictConfig
 from landslip.mapping.density import density
 from landslip.mapping.fields import COMMENTS, UNMAPPED_COMMENTS
-from landslip.mapping.landslides import Landslides, find_landslides, open_objects
+from landslip.mapping.filters import check_masks
+from landslip.mapping.landslides import NO_OBJECTS, Landslides, find_landslides, open_objects
 from landslip.mapping.network import Member
 from landslip.mapping.page import write_page
 from landslip.mapping.parts import Parts
@@ -156,6 +157,7 @@ def map_scene(
     """
     config = config or MapConfig()
     prepared = prepare(as_members(models), scene, config.predict)
+    _check(prepared, config)
     identity = prepared.identity() | {"settings": file_settings(config)}
     with locked(out) as folder:
         finished = _finished(folder, identity, resume=resume)
@@ -169,6 +171,16 @@ def map_scene(
         write_json(folder / MAP_JSON, content | {"identity": identity})
         parts.remove()
     return MapResult.open(folder)
+
+
+def _check(prepared: Prepared, config: MapConfig) -> None:
+    """Refuse what would fail only after hours: masks and objects that cannot be used."""
+    check_masks(prepared.scene.grid, config.filters, config.output.catchments)
+    if config.polygons.refine == "objects":
+        if config.polygons.objects is not None:
+            open_objects(config.polygons.objects, prepared.scene.grid)
+        elif all(source.recipe.objects is None for source in prepared.prediction.sources):
+            raise InputError(NO_OBJECTS)
 
 
 def _work(
