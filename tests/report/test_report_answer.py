@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landslip.errors import InputError
@@ -185,6 +185,7 @@ def test_factorial_design_speaks_of_effects() -> None:
     assert told.second == "For one other change no effect is supported."
 
 
+@settings(deadline=None)
 @given(
     value=st.floats(-0.3, 0.3),
     below=st.floats(0, 0.2),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import re
 import shutil
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_study import Shape, make_tiles
 from matplotlib import rcParams
@@ -18,12 +19,14 @@ from PIL import Image
 
 from landslip.data.tileset import Part
 from landslip.report import write_report
+from landslip.report.charts import reliability, size_classes
 from landslip.report.dots import Entry, dots, nice_axis
 from landslip.report.embed import scale_bar
 from landslip.report.maps import choose_tiles, split_picture
 from landslip.report.model import Estimate
 from landslip.report.mosaic import FALSE_ALARM, HIT, MISS, NONE, OUTSIDE, Places, classes, rgb, shrink
-from landslip.report.style import MAP_COLORS, PALETTE, PART_COLORS
+from landslip.report.read import read_study
+from landslip.report.style import MAP_COLORS, PALETTE, PART_COLORS, inline_svg
 
 # Machado, Oliveira & Fernandes (2009), severity 1, doi:10.1109/TVCG.2009.113
 BLINDNESS = {
@@ -82,6 +85,19 @@ def test_lines_of_charts_stand_out_from_the_ground(theme: int) -> None:
         assert (high + 0.05) / (low + 0.05) >= 3, name  # WCAG 2.2, 1.4.11
 
 
+def test_a_row_without_any_figure_leaves_its_chart_in_order(study_folder: Path) -> None:
+    study = read_study(study_folder)
+    emptied = [replace(one, scores={**one.scores, "unet": {}}) for one in study.size_classes]
+    chart = size_classes(replace(study, size_classes=tuple(emptied)))
+    assert chart is not None
+    for panel in chart.panels:
+        assert "U-Net" in inline_svg(panel, "x")
+    flat = replace(study.reliability[0], x=np.zeros(0), y=np.zeros(0), size=np.zeros(0))
+    shown = reliability(replace(study, reliability=(flat, *study.reliability[1:])))
+    assert shown is not None
+    assert len(shown.panels) == len(study.reliability) - 1
+
+
 def test_same_study_same_bytes(study_folder: Path, report: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     shutil.copytree(study_folder, again, ignore=shutil.ignore_patterns("figures", "report.html"))
@@ -118,6 +134,7 @@ def test_classes_tell_hits_misses_and_false_alarms_apart() -> None:
     assert found[:4, :2].tolist() == [[HIT, MISS], [FALSE_ALARM, NONE], [OUTSIDE, OUTSIDE], [OUTSIDE, found[3, 1]]]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.booleans())
 def test_mosaic_puts_every_pixel_where_it_was(seed: int, patches: bool) -> None:
     rng = np.random.default_rng(seed)
@@ -133,6 +150,7 @@ def test_mosaic_puts_every_pixel_where_it_was(seed: int, patches: bool) -> None:
     np.testing.assert_array_equal(whole[row : row + 4, col : col + 4], values[i])
 
 
+@settings(deadline=None)
 @given(st.integers(1, 7), st.integers(1, 20), st.integers(1, 20), st.integers(0, 255))
 def test_shrinking_keeps_a_constant_and_the_share_that_is_shown(factor: int, rows: int, cols: int, value: int) -> None:
     pixels = np.zeros((rows, cols, 4), np.float32)
@@ -173,6 +191,7 @@ def test_zooms_are_chosen_by_labels_alone_from_high_to_low() -> None:
     assert choose_tiles(blank, 3).size == 0
 
 
+@settings(deadline=None)
 @given(st.floats(1, 1e6))
 def test_scale_bar_is_round_and_fits(width: float) -> None:
     bar = scale_bar(width)
@@ -180,6 +199,7 @@ def test_scale_bar_is_round_and_fits(width: float) -> None:
     assert re.fullmatch(r"[125]0*(\.0+[125])? k?m|0\.0*[125] k?m|[125]e-?\d+ k?m", bar.label)
 
 
+@settings(deadline=None)
 @given(st.floats(-0.5, 1), st.floats(0, 0.5))
 def test_axis_holds_its_values_with_few_round_ticks(low: float, width: float) -> None:
     start, stop, step = nice_axis(low, low + width)

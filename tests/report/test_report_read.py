@@ -148,3 +148,52 @@ def test_missing_tiles(tiny: Path) -> None:
     (tiny / "tiles.npz").unlink()
     with pytest.raises(MissingInputError, match=r"tiles\.npz: no such file"):
         write_report(tiny)
+
+
+def test_where_nothing_is_claimed_no_interval_is_shown(tiny: Path) -> None:
+    kept = page(tiny)
+    assert "Which differences the data support" in kept
+    assert "95 % interval" in kept
+    rewrite(tiny, blocks=12)
+    text = page(tiny)
+    assert "The test part has twelve spatial blocks, fewer than the 20" in text
+    assert "Which differences the data support" not in text
+    assert "95 % interval" not in text
+    assert re.search(r"\(0\.\d+–[01]\.\d+\)", text) is None
+    assert "Intervals and comparisons of rows are left out" in text
+
+
+def test_data_are_told_area_by_area(tiny: Path) -> None:
+    area = {
+        "path": "atsuma",
+        "sources": [{"file": "B02.tif", "sha256": "ab" * 32}, {"file": "dem.tif", "sha256": "cd" * 32}],
+        "dates": {"post": ["2018-09-20"], "pre": []},
+        "grid": {"shape": [970, 1533], "transform": [10, 0, 0, 0, -10, 0], "crs": "…", "epsg": 32654},
+        "inventory": {
+            "polygons": 752, "landslide_pixels": 50_877, "known_pixels": 652_272,
+            "hygiene": {"read": 752, "repaired": 3, "empty": 0, "slivers": 0},
+        },
+    }  # fmt: skip
+    data = {"layers": ["red"], "pixel_m": 10.0, "prevalence": 0.078, "sources": [area], "dates": [area["dates"]]}
+    rewrite(tiny, data=data)
+    text = re.sub(r"[ \n]+", " ", page(tiny))
+    for name, value in {
+        "Grid": "1533 × 970 pixels of 10 m, EPSG:32654",
+        "Image after the event": "2018-09-20",
+        "Inventory": "752 polygons, 50\u202f877 of 652\u202f272 known pixels",
+        "Prevalence": "7.80 % of the labelled pixels are landslide",
+        "Repaired": "3",
+        "Looked for, none found": "empty, slivers",
+    }.items():
+        assert f"<div><dt>{name}</dt><dd>{value}</dd></div>" in text
+    assert "Image before the event" not in text
+    assert "abababababababab…" in text
+    assert text.count("B02.tif") == 1
+
+
+def test_rows_tell_how_their_training_differs(tiny: Path) -> None:
+    rows = content(tiny)["rows"]
+    rows[4]["train"] = rows[0]["train"] | {"epochs": 9, "seed": 3}
+    rows[4]["matched_to"] = "data-centric"
+    rewrite(tiny, rows=rows)
+    assert "epochs 9, as many updates as data-centric" in page(tiny)

@@ -59,21 +59,29 @@ def answer(study: Study) -> Answer:
 
 def why_nothing_is_claimed(study: Study) -> str:
     """Return why the study may not speak of differences, or nothing where it may."""
+    return next(iter(reasons_against_claims(study)), "")
+
+
+def reasons_against_claims(study: Study) -> list[str]:
+    """Return everything that keeps the study from speaking of differences, as clauses."""
+    found = []
     # A forest of trees repeats itself from seed to seed, and may have been grown once.
     fewest = min((len(row.seeds) for row in study.rows if row.role != "forest"), default=0)
     if fewest < 2:
-        return (
+        found.append(
             "each row was trained from one seed only, so this study claims no ranking: how much F1 changes from one "
             "training to the next was not measured"
         )
     if study.blocks is not None and study.blocks < FEWEST_BLOCKS:
-        return (
+        found.append(
             f"the test part has {count(study.blocks)} spatial block{'s' if study.blocks != 1 else ''}, fewer than the "
             f"{FEWEST_BLOCKS} that a trustworthy interval needs, so this study claims no difference between its rows"
         )
     if not any(found.difference.has_interval for found in study.comparisons):
-        return "no intervals were computed for the differences between rows, so this study claims none"
-    return study.claims_reason.rstrip(".")
+        found.append("no intervals were computed for the differences between rows, so this study claims none")
+    if not found and study.claims_reason:
+        found.append(study.claims_reason.rstrip("."))
+    return found
 
 
 def _range_of_scores(scored: list[Row]) -> str:

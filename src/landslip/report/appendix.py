@@ -66,26 +66,40 @@ def runs_table(study: Study) -> Table | None:
 
 def rows_table(study: Study) -> Table:
     """Tell what each row is: network, layers, augmentation, levers, sizes."""
+    first = study.rows[0].facts.get("train") or {}
     rows = []
     for row in study.rows:
         f = row.facts
         layers = f.get("layers") or []
-        levers = ", ".join(_lever(k, v) for k, v in (f.get("levers") or {}).items() if v)
         rows.append(
             (
                 word(row.label),
                 word(str(f.get("model", "–"))),
                 Cell(", ".join(layers) or "–", len(layers)),
                 word(str(f.get("augment") or "–")),
-                word(levers or "–"),
+                word(_otherwise(f, first) or "–"),
                 whole(f.get("parameters")),
                 whole(f.get("trained_parameters")),
                 whole(f.get("updates")),
                 Cell(", ".join(str(seed) for seed in row.seeds), len(row.seeds)),
             )
         )
-    heads = ("Row", "Network", "Layers", "Augmentation", "Levers", "Parameters", "Trained", "Updates", "Seeds")
-    return Table("table-rows", "What each row is.", heads, tuple(rows), (0, 1, 2, 3, 4))
+    heads = ("Row", "Network", "Layers", "Augmentation", "Otherwise", "Parameters", "Trained", "Updates", "Seeds")
+    caption = "What each row is, and how its training otherwise differs from the first row’s."
+    return Table("table-rows", caption, heads, tuple(rows), (0, 1, 2, 3, 4))
+
+
+_OWN_COLUMN = {"model", "layers", "augment", "seed"}
+
+
+def _otherwise(facts: dict[str, Any], first: dict[str, Any]) -> str:
+    train = facts.get("train") or {}
+    found = [_lever(k, v) for k, v in (facts.get("levers") or {}).items() if v]
+    found += [_lever(k, v) for k, v in train.items() if k not in _OWN_COLUMN and k in first and v != first[k]]
+    if facts.get("matched_to"):
+        found.append(f"as many updates as {facts['matched_to']}")
+    found += [f"{thousands(facts[name])} {name}" for name in ("trees", "objects") if facts.get(name)]
+    return ", ".join(found)
 
 
 def _lever(name: str, value: Any) -> str:  # noqa: ANN401 - a JSON value

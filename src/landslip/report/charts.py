@@ -143,7 +143,7 @@ def _f1_contours(axes: Any) -> None:  # noqa: ANN401 - matplotlib
 
 def reliability(study: Study) -> Chart | None:
     """Observed share of landslide against predicted probability, one small panel per row."""
-    curves = study.reliability[:MOST_LINES]
+    curves = [curve for curve in study.reliability if curve.x.size][:MOST_LINES]
     if not curves:
         return None
     colors = row_colors(study.rows)
@@ -161,7 +161,7 @@ def reliability(study: Study) -> Chart | None:
 
 def _reliability_alt(curve: Curve) -> str:
     error = f"Expected calibration error {number(curve.area.value)}." if curve.area else ""
-    gap = float(np.average(curve.y - curve.x, weights=curve.size)) if curve.x.size else 0.0
+    gap = float(np.average(curve.y - curve.x, weights=curve.size))
     side = "too low" if gap > 0 else "too high"
     return f"{curve.label}: observed share of landslide by predicted probability. {error} On average {side}."
 
@@ -232,6 +232,8 @@ def _draw_sizes(
     for i, row in enumerate(rows):
         found = [(k, c.scores.get(row.name, {}).get(metric)) for k, c in enumerate(classes)]
         points = [(k, e) for k, e in found if e is not None]
+        if not points:  # an empty line that may leave the axes has no bounds to lay out
+            continue
         x = np.array([k for k, _ in points]) + (i - (len(rows) - 1) / 2) * step
         axes.plot(x, [e.value for _, e in points], "o", color=PALETTE[colors[row.name]], clip_on=False, zorder=3)
         for at, (_, e) in zip(x, points, strict=True):

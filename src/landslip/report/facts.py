@@ -3,55 +3,103 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 from landslip.report.model import Study
 from landslip.report.tables import Cell, Table
-from landslip.report.words import capital, number, percent, thousands
+from landslip.report.words import capital, number, percent, sentence, thousands
+
+_DATES = {"post": "Image after the event", "pre": "Image before the event", "event": "Event"}
+
+
+def _areas(study: Study) -> list[dict[str, Any]]:
+    """Return what is known of each scene or patch set, with everything nested inside it."""
+    sources = (study.info.get("data") or {}).get("sources") or []
+    return [area if isinstance(area, dict) else {"file": area} for area in sources]
 
 
 def data_facts(study: Study) -> list[tuple[str, str]]:
-    """Return what the data are: prevalence, dates, layers, ground size of a pixel."""
+    """Return what the data are: prevalence, dates, layers, grid, inventory."""
     data = study.info.get("data") or {}
     kinds = {"scene": "scene", "patches": "ready-made patches", "tiles": "prepared tiles"}
     found = [("Kind", kinds.get(study.kind, study.kind) + (", simulated" if study.simulated else ""))]
     if data.get("prevalence") is not None:
         found.append(("Prevalence", f"{percent(data['prevalence'], 2)} of the labelled pixels are landslide"))
-    if data.get("pixel_m"):
+    areas = _areas(study)
+    several = len(areas) > 1
+    for area in areas:
+        where = f", {area.get('path', '')}" if several else ""
+        found += [(f"{name}{where}", value) for name, value in _area_facts(area, data.get("pixel_m"))]
+    if data.get("pixel_m") and not any(area.get("grid") for area in areas):
         found.append(("Pixel", f"{data['pixel_m']:g} m"))
+    if isinstance(data.get("dates"), dict):
+        found += [(_DATES.get(name, _name(name)), plain(value)) for name, value in data["dates"].items() if value]
     if data.get("layers"):
         found.append(("Layers", ", ".join(data["layers"])))
-    found += [(_name(name), plain(value)) for name, value in _items(data.get("dates"))]
     shown = {"prevalence", "pixel_m", "layers", "dates", "sources", "hygiene", "regions"}
-    found += [
-        (_name(name), plain(value)) for name, value in data.items() if name not in shown and value not in (None, {}, [])
-    ]
+    found += [(_name(name), plain(value)) for name, value in data.items() if name not in shown and not _empty(value)]
     return found
 
 
+def _area_facts(area: dict[str, Any], pixel_m: float | None) -> list[tuple[str, str]]:
+    found = []
+    if grid := area.get("grid"):
+        rows, cols = grid["shape"]
+        size = f" of {pixel_m:g} m" if pixel_m else ""
+        crs = f", EPSG:{grid['epsg']}" if grid.get("epsg") else ""
+        found.append(("Grid", f"{cols} × {rows} pixels{size}{crs}"))
+    if "patches" in area:
+        regions = f", regions {plain(area['regions'])}" if area.get("regions") else ""
+        found.append(("Patches", f"{plain(area['patches'])}{regions}"))
+    dates = area.get("dates") or {}
+    found += [(_DATES.get(name, _name(name)), plain(value)) for name, value in dates.items() if not _empty(value)]
+    if inventory := area.get("inventory"):
+        words = [f"{plain(inventory['polygons'])} polygons"] if "polygons" in inventory else []
+        if "landslide_pixels" in inventory:
+            words.append(f"{plain(inventory['landslide_pixels'])} of {plain(inventory['known_pixels'])} known pixels")
+        found.append(("Inventory", ", ".join(words) or plain(inventory.get("file"))))
+    return found
+
+
+def _empty(value: Any) -> bool:  # noqa: ANN401 - a JSON value
+    return value in (None, "", [], {}) or (isinstance(value, list) and all(_empty(item) for item in value))
+
+
 def hygiene(study: Study) -> list[tuple[str, str]]:
-    """Return the hygiene report of the inventory, in order."""
-    report = (study.info.get("data") or {}).get("hygiene")
-    return [(_name(name), plain(value)) for name, value in _items(report)]
+    """Return the hygiene report of the inventory, in order; what was looked for in vain in one line."""
+    reports: list[tuple[dict[str, Any], str]] = [((study.info.get("data") or {}).get("hygiene") or {}, "")]
+    for area in _areas(study):
+        reports.append(((area.get("inventory") or {}).get("hygiene") or {}, str(area.get("path", ""))))
+    reports = [(report, path) for report, path in reports if report]
+    found = []
+    for report, path in reports:
+        where = f", {path}" if len(reports) > 1 else ""
+        found += [(f"{_name(name)}{where}", plain(value)) for name, value in report.items() if value]
+        if absent := [_name(name).lower() for name, value in report.items() if not value]:
+            found.append((f"Looked for, none found{where}", ", ".join(absent)))
+    return found
 
 
 def sources_table(study: Study) -> Table | None:
-    """Return where the data come from, one line per source."""
-    sources = (study.info.get("data") or {}).get("sources") or []
-    records = [source if isinstance(source, dict) else {"source": source} for source in sources]
-    names = list(
-        dict.fromkeys(name for record in records for name, value in record.items() if value not in (None, "", [], {}))
-    )
+    """Return where the data come from, one line per file."""
+    areas = _areas(study)
+    records: list[dict[str, Any]] = []
+    for area in areas:
+        files = area.get("sources")
+        if isinstance(files, list) and files:
+            records += [({"scene": area.get("path")} if len(areas) > 1 else {}) | file for file in files]
+        else:
+            records.append({name: value for name, value in area.items() if not isinstance(value, dict | list)})
+    names = list(dict.fromkeys(name for record in records for name, value in record.items() if not _empty(value)))
     if not names:
         return None
     rows = tuple(tuple(_cell(name, record.get(name)) for name in names) for record in records)
-    caption = "Every input, as it was read."
+    caption = "Every input with its checksum, as it was read." if "sha256" in names else "Every input, as it was read."
     return Table("table-sources", caption, tuple(_name(name) for name in names), rows, tuple(range(len(names))))
 
 
 def _cell(name: str, value: Any) -> Cell:  # noqa: ANN401 - a JSON value
-    text = "–" if value in (None, "", [], {}) else plain(value)
+    text = "–" if _empty(value) else plain(value)
     if name in {"sha256", "checksum"} and len(text) > 16:
         text = f"{text[:16]}…"
     return Cell(text, text.casefold())
@@ -60,9 +108,9 @@ def _cell(name: str, value: Any) -> Cell:  # noqa: ANN401 - a JSON value
 def split_words(study: Study) -> list[str]:
     """Return the design of the split and the verdict of the guard in words."""
     split = study.info.get("split") or {}
-    found = [str(split["in_words"])] if split.get("in_words") else []
+    found = [sentence(str(split["in_words"]))] if split.get("in_words") else []
     guard = study.info.get("guard") or []
-    found += [str(g["text"]) for g in guard if g.get("text") and g.get("verdict") == "ok"]
+    found += [sentence(str(g["text"])) for g in guard if g.get("text") and g.get("verdict") == "ok"]
     return list(dict.fromkeys(found))
 
 
@@ -90,12 +138,6 @@ def settings(study: Study) -> list[tuple[str, str]]:
 
 def _json(value: Any) -> str:  # noqa: ANN401 - a JSON value
     return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-def _items(value: Any) -> Iterable[tuple[str, Any]]:  # noqa: ANN401 - a JSON value
-    if isinstance(value, dict):
-        return value.items()
-    return [("note", value)] if value not in (None, "", []) else []
 
 
 def _name(name: str) -> str:

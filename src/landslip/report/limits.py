@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from landslip.report.answer import why_nothing_is_claimed
+from landslip.report.answer import reasons_against_claims
 from landslip.report.model import Study
-from landslip.report.words import capital, count
+from landslip.report.words import capital, count, sentence
 
 
 def limits(study: Study) -> tuple[str, ...]:
@@ -20,10 +20,8 @@ def limits(study: Study) -> tuple[str, ...]:
     tuple of str
         Full sentences, each once.
     """
-    found = []
-    if reason := why_nothing_is_claimed(study):
-        found.append(f"{capital(reason)}.")
-    else:
+    found = [f"{capital(reason)}." for reason in reasons_against_claims(study)]
+    if not found:
         blocks = f"{study.blocks} spatial blocks" if study.blocks else "spatial blocks"
         draws = f" ({study.draws} draws)" if study.draws else ""
         found.append(
@@ -41,6 +39,7 @@ def limits(study: Study) -> tuple[str, ...]:
             "The paper’s figures come from single runs on another cut of another area; ours and theirs are not "
             "measured on the same pixels and do not rank against each other."
         )
-    found += [str(text) for text in study.info.get("limits") or []]
-    found += [str(text) for text in study.info.get("warnings") or []]
+    own = [*(study.info.get("limits") or []), *(study.info.get("warnings") or [])]
+    said = study.info.get("claims_reason") or ""  # already told above, in full
+    found += [sentence(str(text)) for text in own if text and text != said]
     return tuple(dict.fromkeys(found))

@@ -60,6 +60,12 @@ class Picture:
     exact: bool = False
 
 
+def trimmed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Cut away the margins in which nothing is shown."""
+    rows, cols = (np.flatnonzero((pixels[..., 3] > 0).any(axis=axis)) for axis in (1, 0))
+    return pixels[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1] if rows.size else pixels
+
+
 def split_picture(
     tiles: TileSet,
     *,
@@ -100,7 +106,7 @@ def split_picture(
     out[mapped, :3] = 255
     factor = shrink_factor(places.shape)
     _draw_borders(out, part, max(1, factor) * 2 if not patches else factor)
-    pixels = shrink(out, factor)
+    pixels = trimmed(shrink(out, factor))
     counts = ", ".join(
         f"{int((tiles.part == p).sum())} {p.name.lower()}" for p in (Part.TRAIN, Part.VALIDATION, Part.TEST)
     )
@@ -145,7 +151,7 @@ def prediction_picture(
     mosaic = places.mosaic(painted, 0, valid)
     factor = shrink_factor(places.shape)
     alt = f"{title}: map of hits, misses and false alarms over the test part. {told}"
-    return Picture(title, alt, shrink(mosaic, factor), pixel_m * factor if pixel_m else None)
+    return Picture(title, alt, trimmed(shrink(mosaic, factor)), pixel_m * factor if pixel_m else None)
 
 
 def image_picture(tiles: TileSet, *, title: str, pixel_m: float | None) -> Picture:
@@ -156,7 +162,7 @@ def image_picture(tiles: TileSet, *, title: str, pixel_m: float | None) -> Pictu
     mosaic = places.mosaic(np.concatenate([true_color(tiles), opaque[..., None]], axis=-1), 0, valid)
     factor = shrink_factor(places.shape)
     alt = f"{title}: the test part in true colour."
-    return Picture(title, alt, shrink(mosaic, factor), pixel_m * factor if pixel_m else None)
+    return Picture(title, alt, trimmed(shrink(mosaic, factor)), pixel_m * factor if pixel_m else None)
 
 
 def choose_tiles(tiles: TileSet, wanted: int) -> NDArray[np.intp]:

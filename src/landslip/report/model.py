@@ -5,7 +5,7 @@ Optional parts are empty where the study has none; the report then has no such s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -33,6 +33,10 @@ class Estimate:
     def has_interval(self) -> bool:
         """Whether both ends of the interval are known."""
         return self.low is not None and self.high is not None
+
+    def bare(self) -> Estimate:
+        """Return the figure alone."""
+        return Estimate(self.value)
 
 
 def _supported(estimate: Estimate, p_holm: float | None) -> bool:
@@ -230,6 +234,24 @@ class Study:
     def by_role(self, role: Role) -> Row | None:
         """Return the first row of a role, or None."""
         return next((row for row in self.rows if row.role == role), None)
+
+    def without_intervals(self) -> Study:
+        """Return the study as it is shown where nothing may be claimed: figures alone, and no comparisons."""
+        bare = [
+            replace(
+                row,
+                scores={part: {m: e.bare() for m, e in scores.items()} for part, scores in row.scores.items()},
+                chosen={m: e.bare() for m, e in row.chosen.items()},
+            )
+            for row in self.rows
+        ]
+        return replace(
+            self,
+            rows=tuple(bare),
+            comparisons=(),
+            effects=tuple(replace(e, effect=e.effect.bare(), p_holm=None) for e in self.effects),
+            precision_recall=tuple(replace(c, area=c.area.bare() if c.area else None) for c in self.precision_recall),
+        )
 
     def compare(self, a: str, b: str) -> Comparison | None:
         """Return the comparison of ``a`` with ``b``, in whichever order it was stored."""

@@ -24,7 +24,7 @@ from landslip.report.model import Study
 from landslip.report.paper import CITATION, TABLE_1
 from landslip.report.pixels import Pictures, scores_in_words
 from landslip.report.style import MAP_COLORS, PART_COLORS, Chart, inline_svg
-from landslip.report.words import capital, count, percent
+from landslip.report.words import capital, count, percent, sentence
 
 QUESTIONS: Final = {
     "paper": "Does a bigger network or better training data find landslides better?",
@@ -114,8 +114,13 @@ def render(study: Study, pictures: Pictures, drawn: dict[str, Chart]) -> str:
     )
     environment.filters["unbroken"] = unbroken
     css, js = _asset("report.css"), _asset("report.js")
+    told, limits_ = answer(study), limits(study)
+    if not told.claims:
+        study = study.without_intervals()
     context = {
         "study": study,
+        "answer": told,
+        "limits": limits_,
         "css": Markup(css),  # ours, and not for escaping
         "js": Markup(js),
         "csp": content_policy(js),
@@ -153,7 +158,6 @@ def _asset(name: str) -> str:
 
 
 def _words(study: Study) -> dict[str, Any]:
-    told = answer(study)
     colors = charts.row_colors(study.rows)
     scored = [(row, found) for row in study.rows if (found := row.score("f1")) is not None]
     entries = [
@@ -171,7 +175,6 @@ def _words(study: Study) -> dict[str, Any]:
     effects = [Entry(e.label, e.effect, "row-3" if e.supported else "row-0") for e in study.effects]
     return {
         "question": QUESTIONS.get(study.design, OTHER_QUESTION),
-        "answer": told,
         "alerts": _alerts(study),
         "facts": _facts(study),
         "scores": dots(entries, caption="", axis="F1", legend=" ".join(filter(None, legend))),
@@ -183,7 +186,6 @@ def _words(study: Study) -> dict[str, Any]:
         )
         if effects
         else None,
-        "limits": limits(study),
         "split_words": split_words(study),
         "data": data_facts(study),
         "hygiene": hygiene(study),
@@ -194,9 +196,8 @@ def _words(study: Study) -> dict[str, Any]:
 
 def _alerts(study: Study) -> list[str]:
     guard = study.info.get("guard") or []
-    return list(
-        dict.fromkeys(str(g["text"]) for g in guard if g.get("verdict") in {"warning", "leaks"} and g.get("text"))
-    )
+    found = [str(g["text"]) for g in guard if g.get("verdict") in {"warning", "leaks"} and g.get("text")]
+    return list(dict.fromkeys(sentence(text) for text in found))
 
 
 def _facts(study: Study) -> list[tuple[str, str]]:

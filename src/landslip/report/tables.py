@@ -8,7 +8,7 @@ from typing import Any
 
 from landslip.report.model import Estimate, Row, Study, Transfer
 from landslip.report.paper import DECIMALS, TABLE_1
-from landslip.report.words import interval, number, signed, thousands
+from landslip.report.words import interval, listed, number, signed, thousands
 
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
 
@@ -99,10 +99,13 @@ def main_table(study: Study) -> Table:
         "MCC",
         "F1, chosen threshold",
     )
-    caption = (
-        "Scores on the test part at threshold 0.5; below each figure its 95 % interval, where there is one, and the "
-        "paper’s figure."
-    )
+    found = [row.score("f1") for row in study.rows]
+    below = [
+        "its 95 % interval" if any(one is not None and one.has_interval for one in found) else "",
+        "the paper’s figure" if any(row.paper in TABLE_1 for row in study.rows) else "",
+    ]
+    caption = "Scores on the test part at threshold 0.5"
+    caption += f"; below each figure {listed([text for text in below if text])}." if any(below) else "."
     return Table("table-1", caption, heads, tuple(rows))
 
 

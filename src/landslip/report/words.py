@@ -84,3 +84,9 @@ def within(label: str) -> str:
 def capital(text: str) -> str:
     """Return the text with its first letter in upper case, the rest untouched."""
     return text[:1].upper() + text[1:]
+
+
+def sentence(text: str) -> str:
+    """Return the text with a capital first and a full stop last."""
+    text = text.strip()
+    return capital(text) if text.endswith((".", "!", "?", "…")) else f"{capital(text)}."

@@ -8,6 +8,7 @@ from pathlib import Path
 from landslip.files import write_text
 from landslip.progress import SILENT, Progress
 from landslip.report import charts
+from landslip.report.answer import answer
 from landslip.report.embed import save_pictures
 from landslip.report.model import Study
 from landslip.report.page import MAP_LEGEND, PART_LEGEND, render
@@ -70,6 +71,8 @@ def _charts(study: Study) -> dict[str, Chart]:
 
 def _save_figures(study: Study, pictures: Pictures, drawn: dict[str, Chart], folder: Path) -> None:
     colors = charts.row_colors(study.rows)
+    if not answer(study).claims:
+        study = study.without_intervals()
     scores = [
         (row.label, found, colors[row.name], TABLE_1.get(row.paper or "", {}).get("f1"))
         for row in study.rows
