@@ -10,29 +10,49 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from landslip.objects.curves import plot_scales
     from landslip.objects.fitness import ObjectFitness, object_fitness
     from landslip.objects.means import object_means
+    from landslip.objects.outofcore import RasterSegmentation, segment_raster
     from landslip.objects.scale import ScaleSearch, choose_scale
     from landslip.objects.segmentation import segment, segment_hierarchy
+    from landslip.objects.table import object_polygons, object_table, write_objects
+    from landslip.objects.unsupervised import UnsupervisedSearch, choose_scale_unsupervised
 
 _HOME = {
     "ObjectFitness": "fitness",
+    "RasterSegmentation": "outofcore",
+    "ScaleSearch": "scale",
+    "UnsupervisedSearch": "unsupervised",
+    "choose_scale": "scale",
+    "choose_scale_unsupervised": "unsupervised",
     "object_fitness": "fitness",
     "object_means": "means",
-    "ScaleSearch": "scale",
-    "choose_scale": "scale",
+    "object_polygons": "table",
+    "object_table": "table",
+    "plot_scales": "curves",
     "segment": "segmentation",
     "segment_hierarchy": "segmentation",
+    "segment_raster": "outofcore",
+    "write_objects": "table",
 }
 
 __all__ = [
     "ObjectFitness",
+    "RasterSegmentation",
     "ScaleSearch",
+    "UnsupervisedSearch",
     "choose_scale",
+    "choose_scale_unsupervised",
     "object_fitness",
     "object_means",
+    "object_polygons",
+    "object_table",
+    "plot_scales",
     "segment",
     "segment_hierarchy",
+    "segment_raster",
+    "write_objects",
 ]
 
 

@@ -1151,6 +1151,31 @@ def find_neighbours(graph, low, high, firsts, core_rows, core_cols, across, widt
     return missing
 
 
+@_compile
+def label_roots(roots, labels, firsts, pixel, core_rows, core_cols, across, width):
+    """Replace each pixel's first pixel of its object in the windows by the final label, -1 by 0."""
+    rows, cols = roots.shape
+    for r in range(rows):
+        last, label = np.int64(-1), np.int32(0)
+        for c in range(cols):
+            sought = np.int64(roots[r, c])
+            if sought < 0:
+                roots[r, c] = 0
+                continue
+            if sought != last:
+                last = sought
+                window = sought // width // core_rows * across + sought % width // core_cols
+                a, b = firsts[window], firsts[window + 1]
+                while a < b:
+                    middle = (a + b) // 2
+                    if pixel[middle] < sought:
+                        a = middle + 1
+                    else:
+                        b = middle
+                label = labels[a]
+            roots[r, c] = label
+
+
 # ---------------------------------------------------------------------------------------------------
 # From the forest to labels
 # ---------------------------------------------------------------------------------------------------

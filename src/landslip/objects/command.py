@@ -1,0 +1,159 @@
+"""What ``landslip segment`` does: choose bounds and a scale, segment, and write labels or a table of objects."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslip.errors import InputError, OutputError
+from landslip.files import write_json
+from landslip.objects.curves import plot_scales
+from landslip.objects.outofcore import RasterSegmentation, segment_raster
+from landslip.objects.scale import ScaleSearch, choose_scale
+from landslip.objects.sources import Source, open_source
+from landslip.objects.table import object_polygons, object_table, write_objects
+from landslip.objects.unsupervised import UnsupervisedSearch, choose_scale_unsupervised
+from landslip.progress import SILENT, Progress
+from landslip.rasters import open_raster, read_window
+from landslip.scene.inventory import Inventory, rasterise, read_inventory
+from landslip.scene.store import Scene
+
+SUFFIXES = (".tif", ".tiff", ".gpkg", ".parquet")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked on the command line; see there."""
+
+    source: Path
+    out: Path
+    scale: float | None
+    layers: tuple[str, ...] = ()
+    color: float = 0.9
+    compactness: float = 0.5
+    band_weights: tuple[float, ...] | None = None
+    inventory: Path | None = None
+    min_size: int = 1
+    threads: int | None = None
+    memory_gib: float = 4.0
+    stretch: bool = True
+    figure: Path | None = None
+    resume: bool = False
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Weights for the functions of this room."""
+        return {
+            "color": self.color,
+            "compactness": self.compactness,
+            "band_weights": self.band_weights,
+            "threads": self.threads,
+        }
+
+
+def run(request: Request, *, progress: Progress = SILENT) -> dict[str, Any]:
+    """Do what was asked; return the result as JSON types.
+
+    Raises
+    ------
+    LandslipError
+        Anything that the input or the options are wrong about.
+    """
+    if request.out.suffix.lower() not in SUFFIXES:
+        message = f"{request.out}: must end in .tif (labels), .gpkg or .parquet (polygons); change --out"
+        raise OutputError(message)
+    source = open_source(request.source, request.layers or None)
+    if request.stretch:
+        source = source.stretched(source.percentiles())
+    scale, search = (request.scale, None) if request.scale else _choose(source, request, progress)
+    assert scale is not None
+    content: dict[str, Any] = {
+        "out": str(request.out),
+        "scale": scale,
+        "layers": list(source.layers),
+        "bounds": [list(pair) for pair in source.bounds],
+    }
+    if search is not None:
+        content["search"] = search.to_dict()
+        if request.figure is not None:
+            plot_scales(search, request.figure)
+            content["figure"] = str(request.figure)
+    with _labels(request) as path:
+        done = segment_raster(
+            source, path, scale, **request.options, min_size=request.min_size,
+            memory_gib=request.memory_gib, resume=request.resume, progress=progress,
+        )  # fmt: skip
+        if path != request.out:
+            _write_polygons(done, source, request, progress)
+    content |= {"objects": done.objects, "windows": done.windows, "reruns": done.reruns, "passes": done.passes}
+    write_json(f"{os.fspath(request.out)}.json", {"format": 1, **content, "color": request.color,
+               "compactness": request.compactness, "min_size": request.min_size})  # fmt: skip
+    return content
+
+
+def _choose(source: Source, request: Request, progress: Progress) -> tuple[float, ScaleSearch | UnsupervisedSearch]:
+    inventory = _inventory(source, request.inventory)
+    window = source.sample(_middle(inventory, source) if inventory is not None else None)
+    image = source.read(window)
+    valid = np.isfinite(image).all(axis=0)
+    if not valid.any():
+        message = f"{source.path}: no valid pixel in the part that a scale is chosen on; give --scale"
+        raise InputError(message)
+    options = {**request.options, "valid": valid, "progress": progress}
+    if inventory is None:
+        free = choose_scale_unsupervised(image, **options)
+        return free.scale, free
+    fitted = choose_scale(image, rasterise(inventory, source.grid, window=window)[1], **options)
+    return fitted.scale, fitted
+
+
+def _inventory(source: Source, path: Path | None) -> Inventory | None:
+    if path is not None:
+        return read_inventory(path, source.grid)
+    if source.path.is_dir() and (frame := Scene.open(source.path).inventory()) is not None:
+        return Inventory.of_frame(frame, source.grid)
+    return None
+
+
+def _middle(inventory: Inventory, source: Source) -> tuple[int, int]:
+    centres = inventory.frame.geometry.representative_point()
+    col, row = ~source.grid.transform * (float(centres.x.median()), float(centres.y.median()))
+    return int(np.clip(row, 0, source.grid.rows - 1)), int(np.clip(col, 0, source.grid.cols - 1))
+
+
+@contextlib.contextmanager
+def _labels(request: Request) -> Iterator[Path]:
+    """Where the label raster goes: to its final name, or for polygons to a folder beside it for the while."""
+    if request.out.suffix.lower() in (".tif", ".tiff"):
+        yield request.out
+        return
+    kept = request.out.with_name(f"{request.out.name}.labels.tif")  # a fixed name, so that parts are found again
+    yield kept
+    kept.unlink(missing_ok=True)
+
+
+def _write_polygons(done: RasterSegmentation, source: Source, request: Request, progress: Progress) -> None:
+    with open_raster(done.path) as dataset:
+        labels = read_window(dataset)[0]
+    names = list(source.layers)
+    if source.path.is_dir() and "slope" in Scene.open(source.path).layers and "slope" not in names:
+        names.append("slope")
+    whole = source.grid.window
+
+    def layers() -> Iterator[tuple[str, NDArray[np.float32]]]:
+        for name in names:
+            yield name, source.raw([name], whole)[0]
+
+    with progress.task("describing objects", None):
+        table = object_table(labels, source.grid, layers())
+        write_objects(object_polygons(labels, source.grid, table), request.out)
+
+
+__all__ = ["Request", "run"]

@@ -1,0 +1,353 @@
+"""Segmentation of rasters larger than memory, identical to the segmentation in memory.
+
+The first passes run in windows read from disk; each window leaves a part with its proven nodes. The parts
+are then joined into the graph of the whole, on which the remaining passes run; last, the labels are written
+window by window. Parts survive an interruption, and a later run takes them up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+
+from landslip.errors import ConfigError, InputError, OutputError, ResourceError
+from landslip.files import atomic_path, locked, read_json, write_json, writing
+from landslip.objects import kernels
+from landslip.objects.kernels import Graph
+from landslip.objects.merging import SERIAL, Merger, Workers, empty_graph, make_criterion, usable_threads
+from landslip.objects.options import Options, check_shape
+from landslip.objects.sources import Source, open_source
+from landslip.objects.tiling import BYTES_PER_PIXEL, Arenas, Part, Pixels, Plan, Task, join, run_window
+from landslip.progress import SILENT, Progress
+from landslip.rasters import RasterSpec, cog_writer, write_block
+from landslip.windows import Window
+
+GIB = 2**30
+
+PASSES, MARGIN = 12, 76
+"""Passes in windows, and pixels around a core: taint has reached 61 to 70 pixels deep after 12 passes."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RasterSegmentation:
+    """What a segmentation on disk came to.
+
+    Parameters
+    ----------
+    path
+        The label raster: int32, 0 = invalid.
+    objects
+        Number of objects.
+    windows
+        Windows of the first passes.
+    reruns
+        How often a window had to be run again with a wider margin.
+    passes
+        Passes in all.
+    """
+
+    path: Path
+    objects: int
+    windows: int
+    reruns: int
+    passes: int
+
+
+def segment_raster(
+    src: str | os.PathLike[str] | Source,
+    dst: str | os.PathLike[str],
+    scale: float,
+    *,
+    layers: Sequence[str] | None = None,
+    bounds: Sequence[tuple[float, float]] | None = None,
+    color: float = 0.9,
+    compactness: float = 0.5,
+    band_weights: Sequence[float] | None = None,
+    min_size: int = 1,
+    threads: int | None = None,
+    memory_gib: float = 4.0,
+    resume: bool = False,
+    plan: Plan | None = None,
+    progress: Progress = SILENT,
+) -> RasterSegmentation:
+    """Segment a raster on disk into a raster of labels, with the result of :func:`landslip.objects.segment`.
+
+    Parameters
+    ----------
+    src
+        Scene folder, any multi-band raster, or an open source.
+    dst
+        Label raster to write (a cloud-optimised GeoTIFF); it appears when it is whole.
+    scale, color, compactness, band_weights, min_size, threads
+        As for :func:`landslip.objects.segment`.
+    layers
+        Which layers; by default a scene's blue, green, red and nir, or all bands.
+    bounds
+        For each layer the values that become 0 and 255; by default the values are taken as they are.
+    memory_gib
+        Memory that the work may take, in GiB, beyond what Python and its libraries hold.
+    resume
+        Take up the parts that an interrupted run with the same settings left behind.
+    plan
+        Windows; chosen from the memory by default. It never changes the result.
+    progress
+        Who is told how far it is.
+
+    Returns
+    -------
+    RasterSegmentation
+        Where the labels are and what was done.
+
+    Raises
+    ------
+    ConfigError, InputError, LayerError, MissingInputError
+        Options or input unusable.
+    ResourceError
+        The memory does not suffice; the message says how much would.
+    OutputError
+        The disk is full, or the output is in use.
+    """
+    source = src if isinstance(src, Source) else open_source(src, layers)
+    if bounds is not None:
+        source = source.stretched(bounds)
+    bands, rows, cols = check_shape((len(source.layers), *source.grid.shape))
+    options = Options.checked(
+        bands, [scale], color=color, compactness=compactness, band_weights=band_weights,
+        min_size=min_size, threads=threads,
+    )  # fmt: skip
+    if not memory_gib > 0:
+        message = f"memory_gib is {memory_gib!r}; it must be greater than 0, for example 4"
+        raise ConfigError(message)
+    used = usable_threads(threads)
+    if plan is None:
+        plan, used = _plan((rows, cols), bands, used, memory_gib)
+    criterion = make_criterion(options.band_weights, options.color, options.compactness)
+    task = Task((rows, cols), plan, criterion, float(scale) ** 2, float(scale) ** 2)
+    folder = Path(f"{os.fspath(dst)}.partial")
+    threads_of = Workers(used) if used > 1 else SERIAL
+    # GDAL would keep a twentieth of the machine's memory in blocks that are read once
+    with rasterio.Env(GDAL_CACHEMAX=128), writing(dst), locked(folder), threads_of as workers:
+        run = _Run(source, options, task, folder, memory_gib * GIB, workers, progress)
+        run.prepare(resume=resume)
+        run.windows()
+        labels, firsts, pixel, passes, objects = run.merge()
+        run.write(Path(dst), labels, firsts, pixel)
+    shutil.rmtree(folder, ignore_errors=True)
+    return RasterSegmentation(Path(dst), objects, len(run.cores), run.reruns, passes)
+
+
+def node_bytes(bands: int) -> int:
+    """Memory of a node in the graph of the whole, its list of neighbours and scratch memory included."""
+    columns = -(-(kernels.BANDS + 3 * bands) // kernels.LINE) * kernels.LINE
+    return 8 * columns + 200 + 48
+
+
+def _plan(shape: tuple[int, int], bands: int, threads: int, memory_gib: float) -> tuple[Plan, int]:
+    """Choose the largest windows that half of the memory allows, with fewer threads if need be."""
+    per_pixel = BYTES_PER_PIXEL + 8 * bands
+    for used in range(threads, 0, -1):
+        edge = int((memory_gib * GIB / 2 / used / per_pixel) ** 0.5) - 2 * MARGIN
+        if edge >= min(256, *shape):
+            return Plan.of(shape, min(edge // 64 * 64 or edge, 1024), PASSES, MARGIN), used
+    need = 2 * per_pixel * (256 + 2 * MARGIN) ** 2 / GIB
+    message = f"a memory of {memory_gib:g} GiB is too small for one window; give at least {need:.2f} GiB (--memory)"
+    raise ResourceError(message)
+
+
+class _Run:
+    """One segmentation on disk, step by step."""
+
+    def __init__(
+        self,
+        source: Source,
+        options: Options,
+        task: Task,
+        folder: Path,
+        budget: float,
+        workers: Workers,
+        progress: Progress,
+    ) -> None:
+        self.source, self.options, self.task, self.folder = source, options, task, folder
+        self.budget, self.workers, self.progress = budget, workers, progress
+        self.cores = task.plan.windows(task.shape)
+        self.reruns = 0
+        self.sizes: list[tuple[int, int]] = []
+
+    def prepare(self, *, resume: bool) -> None:
+        """Make sure that parts in the folder, if they are taken up, belong to the same work."""
+        settings = self._settings()
+        file = self.folder / "settings.json"
+        if file.exists() and resume:
+            if read_json(file, what="partial segmentation") != settings:
+                message = f"{self.folder}: belongs to a segmentation with other settings; remove it or omit --resume"
+                raise ConfigError(message)
+            return
+        for stale in self.folder.glob("window-*.npz"):
+            stale.unlink()
+        write_json(file, settings)
+
+    def _settings(self) -> dict[str, Any]:
+        path = self.source.path
+        stamp = [p.stat() for p in (path, path / "bands.tif") if p.is_file()]
+        plain = {
+            "source": str(path.resolve()),
+            "changed": [[s.st_size, s.st_mtime_ns] for s in stamp],
+            "layers": list(self.source.layers),
+            "bounds": [list(pair) for pair in self.source.bounds],
+            "grid": self.source.grid.to_dict(),
+            "scale": self.options.scales[0],
+            "color": self.options.color,
+            "compactness": self.options.compactness,
+            "band_weights": list(self.options.band_weights),
+            "plan": [*self.task.plan.core, self.task.plan.passes],
+        }
+        return {"format": 1, "digest": hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest(), **plain}
+
+    def windows(self) -> None:
+        """Run the first passes in every window that has no part yet."""
+        arenas = Arenas()
+        with self.progress.task("first passes", len(self.cores)) as bar:
+
+            def work(index: int, core: Window) -> tuple[int, int]:
+                part = self._part(index)
+                size = _size_of(part) if part.exists() else self._run(core, part, arenas)
+                bar.advance()
+                return size
+
+            done = 0
+            step = 4 * self.workers.threads  # a refusal should not wait for all windows
+            for first in range(0, len(self.cores), step):
+                group = range(first, min(first + step, len(self.cores)))
+                self.sizes += self.workers.map(work, group, [self.cores[k] for k in group])
+                done = group.stop
+                self._require_memory(done)
+        if not sum(nodes for nodes, _ in self.sizes):
+            message = f"{self.source.path}: no pixel is valid; check its nodata value"
+            raise InputError(message)
+
+    def _run(self, core: Window, part: Path, arenas: Arenas) -> tuple[int, int]:
+        out = np.empty(core.shape, np.int32)
+        plan = self.task.plan
+
+        def read(window: Window) -> Pixels:
+            need = BYTES_PER_PIXEL * window.rows * window.cols * self.workers.threads
+            first = BYTES_PER_PIXEL * (plan.core[0] + 2 * plan.margin) * (plan.core[1] + 2 * plan.margin)
+            if need > max(self.budget, first * self.workers.threads):
+                message = (
+                    f"{self.source.path}: objects grow so large near row {core.row}, column {core.col} that a window "
+                    f"takes {need / GIB:.2f} GiB; the limit is {self.budget / GIB:.2f} GiB: raise it (--memory)"
+                )
+                raise ResourceError(message)
+            return Pixels(self.source.read(window))
+
+        made = run_window(read, self.task, core, out, (0, 0), arenas)
+        self.reruns += made.attempts - 1
+        _save(part, made, out)
+        return made.graph.pixel.size, made.graph.cost.shape[0]
+
+    def _require_memory(self, done: int) -> None:
+        nodes = sum(nodes for nodes, _ in self.sizes)
+        need = nodes * node_bytes(self.task.criterion.bands)
+        if need > self.budget:
+            projected = need * len(self.cores) / done
+            message = (
+                f"{self.source.path}: {nodes:,} objects are left after the first passes in {done} of "
+                f"{len(self.cores)} windows; merging them needs about {projected / GIB:.2f} GiB and the limit is "
+                f"{self.budget / GIB:.2f} GiB: raise it (--memory), or segment a part"
+            )
+            raise ResourceError(message)
+
+    def _part(self, index: int) -> Path:
+        return self.folder / f"window-{index:06d}.npz"
+
+    def merge(self) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32], int, int]:
+        """Run the remaining passes; return the label of each node, the windows' first nodes, their pixels."""
+        scale, small = self.options.scales[0], self.options.min_size
+        with self.progress.task("merging", None) as bar:
+            graph = join(self._graphs(), self.sizes, self.task, self.workers)
+            nodes = graph.pixel.size
+            forest = np.arange(nodes, dtype=np.int32)
+            graph.slot[:] = forest
+            pixel = graph.pixel.copy()
+            blocks = sum(blocks for _, blocks in self.sizes)
+            merger = Merger(
+                graph._replace(forest=forest), blocks, self.task.criterion, self.task.prune, self.workers, alive=nodes
+            )
+            del graph
+            merger.restart(self.task.prune, 0.0)
+            merger.run(scale * scale)
+            bar.advance(note=f"{merger.alive:,} objects")
+            if small > 1:
+                merger.restart(np.inf, float(small))
+                merger.run(np.inf)
+        labels = _label_nodes(forest, pixel)
+        firsts = np.concatenate([[0], np.cumsum([n for n, _ in self.sizes])]).astype(np.int64)
+        return labels, firsts, pixel, self.task.plan.passes + merger.passes, int(labels.max())
+
+    def _graphs(self) -> Iterator[Graph]:
+        for index in range(len(self.cores)):
+            yield _load_graph(self._part(index), self.task.criterion.bands)
+
+    def write(self, dst: Path, labels: NDArray[np.int32], firsts: NDArray[np.int64], pixel: NDArray[np.int32]) -> None:
+        """Write the labels, window by window."""
+        spec = RasterSpec(self.source.grid, "int32", ("object",), nodata=0, average=False)
+        rows, cols = self.task.plan.core
+        across, width = -(-self.task.shape[1] // cols), self.task.shape[1]
+        with self.progress.task("writing labels", len(self.cores)) as bar, cog_writer(dst, spec) as dataset:
+            for index, core in enumerate(self.cores):
+                with np.load(self._part(index)) as content:
+                    roots = content["roots"]
+                kernels.label_roots(roots, labels, firsts, pixel, rows, cols, across, width)
+                write_block(dataset, roots[np.newaxis], core)
+                bar.advance()
+
+
+def _label_nodes(forest: NDArray[np.int32], pixel: NDArray[np.int32]) -> NDArray[np.int32]:
+    root = forest
+    while True:  # nodes lie window by window, so a survivor may come after its dead
+        further = root[root]
+        if np.array_equal(further, root):
+            break
+        root = further
+    tops = np.flatnonzero(root == np.arange(root.size))
+    label = np.zeros(root.size, np.int32)
+    label[tops[np.argsort(pixel[tops], kind="stable")]] = np.arange(1, tops.size + 1)
+    return label[root]
+
+
+_SAVED = ("node", "pixel", "start", "blocks", "cost")
+
+
+def _save(path: Path, part: Part, roots: NDArray[np.int32]) -> None:
+    arrays = {name: np.asarray(getattr(part.graph, name)) for name in _SAVED}
+    with atomic_path(path) as temporary, temporary.open("wb") as handle:
+        np.savez(handle, roots=roots, **arrays)  # type: ignore[arg-type]  # the stub takes the names for options
+
+
+def _size_of(path: Path) -> tuple[int, int]:
+    try:
+        with np.load(path) as content:
+            return int(content["pixel"].size), int(content["cost"].shape[0])
+    except (OSError, ValueError, KeyError) as error:
+        message = f"{path}: is damaged; remove it and run again with --resume"
+        raise OutputError(message) from error
+
+
+def _load_graph(path: Path, bands: int) -> Graph:
+    with np.load(path) as content:
+        arrays = {name: content[name] for name in _SAVED}
+    graph = empty_graph(0, 0, bands, np.empty(0, np.int32))
+    return graph._replace(**arrays, name=arrays["cost"].view(np.int32))
