@@ -36,6 +36,9 @@ class PredictConfig(Config):
     uncertainty: Literal["none", "entropy", "disagreement"] = "none"
     """Second band: entropy of the mean probability, or the part of it that members disagree on (bits)."""
 
+    memory_gib: float = Field(4.0, gt=0)
+    """Memory for the segmentation of a scene whose recipe has object layers; it never changes the result."""
+
     @model_validator(mode="after")
     def _overlap_below_tile(self) -> Self:
         if self.overlap >= self.tile:

@@ -63,10 +63,11 @@ class Prepared:
         ResourceError
             The scene cannot be segmented in the memory allowed.
         """
+        memory = self.prediction.config.memory_gib
         sources = [
             source
             if source.recipe.objects is None
-            else replace(source, objects=segment_scene(source, work, progress=progress))
+            else replace(source, objects=segment_scene(source, work, memory_gib=memory, progress=progress))
             for source in self.prediction.sources
         ]
         return replace(self, prediction=replace(self.prediction, sources=sources))

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from landslip.errors import LayerError
 from landslip.layers.build import segmentation_image
-from landslip.layers.catalogue import compute, describe
+from landslip.layers.catalogue import bands_needed, compute, describe
 from landslip.progress import SILENT, Progress
-from landslip.rasters import BLOCK, RasterSpec, cog_writer, open_raster, read_window, write_block
+from landslip.rasters import BLOCK, open_raster, read_window
 from landslip.recipe import ObjectRecipe
 from landslip.windows import Window, split_windows
 
@@ -82,7 +82,9 @@ def object_windows(shape: tuple[int, int]) -> list[Window]:
     return list(split_windows(shape, (BLOCK, 4 * BLOCK)))
 
 
-def segment_scene(source: SceneSource, work: Path, *, progress: Progress = SILENT) -> SceneObjects:
+def segment_scene(
+    source: SceneSource, work: Path, *, memory_gib: float = 4.0, progress: Progress = SILENT
+) -> SceneObjects:
     """Segment a scene as the recipe of ``source`` says, and average the layers that it averages.
 
     Parameters
@@ -91,6 +93,8 @@ def segment_scene(source: SceneSource, work: Path, *, progress: Progress = SILEN
         Scene, recipe and scale.
     work
         Folder in which the label raster is left; it is taken from there when it is there already.
+    memory_gib
+        Memory that the segmentation may take; it does not change the result.
     progress
         Shows the passes.
 
@@ -108,7 +112,7 @@ def segment_scene(source: SceneSource, work: Path, *, progress: Progress = SILEN
     key = hashlib.sha256(json.dumps([recipe.to_dict(), source.scale]).encode()).hexdigest()[:12]
     labels = work / f"objects-{key}.tif"
     if not labels.is_file():
-        _segment(source, recipe, labels)
+        _segment(source, recipe, labels, memory_gib, progress)
     averaged = [describe(name).of for name in source.recipe.layers if describe(name).of]
     return measure_objects(labels, source, averaged, progress=progress)
 
@@ -131,19 +135,24 @@ def measure_objects(
     return SceneObjects(labels, count, {name: total.means() for name, total in sums.items()})
 
 
-def _segment(source: SceneSource, recipe: ObjectRecipe, labels: Path) -> None:
-    from landslip import objects
+def _segment(source: SceneSource, recipe: ObjectRecipe, labels: Path, memory_gib: float, progress: Progress) -> None:
+    from landslip.objects import segment_raster
+    from landslip.objects.sources import Source
 
-    window = source.scene.grid.window
-    image = segmentation_image(source.read_bands(window), recipe)
-    found = objects.segment(
-        image,
+    needed = bands_needed(recipe.inputs)
+
+    def read(_: Sequence[str], window: Window) -> NDArray[np.float32]:
+        return segmentation_image(source.read_bands(window, needed), recipe)
+
+    scene = source.scene
+    segment_raster(
+        Source(scene.path, scene.grid, recipe.inputs, read),
+        labels,
         recipe.scale,
         color=recipe.color,
         compactness=recipe.compactness,
         band_weights=recipe.band_weights,
-        valid=np.isfinite(image).all(axis=0),
+        memory_gib=memory_gib,
+        resume=True,
+        progress=progress,
     )
-    spec = RasterSpec(source.scene.grid, "int32", ("object",), nodata=0, average=False)
-    with cog_writer(labels, spec) as dataset:
-        write_block(dataset, found[None], window)

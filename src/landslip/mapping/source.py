@@ -62,9 +62,9 @@ class SceneSource:
             table = ObjectTable(self.objects.labels(window), self.objects.means)
         return build_layers(bands, self.recipe, objects=table)
 
-    def read_bands(self, window: Window) -> dict[str, NDArray[np.float32]]:
-        """Return the stored layers that the recipe needs, image layers divided by the scale."""
-        names = stored_bands(self.recipe)
+    def read_bands(self, window: Window, names: Sequence[str] | None = None) -> dict[str, NDArray[np.float32]]:
+        """Return stored layers, by default those that the recipe needs, image layers divided by the scale."""
+        names = stored_bands(self.recipe) if names is None else names
         pixels = self.scene.read(names, window)
         if self.scale != 1.0:
             for layer, name in zip(pixels, names, strict=True):
