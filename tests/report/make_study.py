@@ -205,7 +205,7 @@ def _mean(values: list[float], spread: float | None) -> dict[str, float | None]:
 
 def _metrics(run: Path, epochs: int, quality: float, rng: np.random.Generator) -> int:
     columns = ["epoch", "updates", "learning_rate"] + [
-        f"{p}_{s}" for p in ("train", "val") for s in ("loss", "precision", "recall", "f1")
+        f"{p}_{s}" for p in ("train", "validation") for s in ("loss", "precision", "recall", "f1")
     ]
     losses = []
     with (run / "metrics.csv").open("w", newline="") as handle:

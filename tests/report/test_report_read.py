@@ -14,7 +14,8 @@ from landslip.errors import FormatError, InputError, MissingInputError
 from landslip.report import write_report
 from landslip.report.page import render
 from landslip.report.pixels import Pictures
-from landslip.report.read import read_study
+from landslip.report.read import CURVES, read_study
+from landslip.training.record import COLUMNS
 
 TINY = Shape(seeds=2, size=16, epochs=2)
 OPTIONAL = {
@@ -109,6 +110,10 @@ def test_curves_of_seeds_lie_side_by_side(tiny: Path) -> None:
     assert history.values["validation_f1"].shape == (2, 2)
     assert len(study.histories) == 5  # the forest has none
     assert len(history.best_epoch) == 2
+
+
+def test_curves_are_named_as_training_writes_them() -> None:
+    assert set(CURVES) < set(COLUMNS)
 
 
 def test_unfinished_study(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def embed(picture: Picture, *, told: str = "") -> Embedded:
     """Put a picture into a data URI: without loss where each pixel matters, else as lossy WebP."""
     buffer = io.BytesIO()
     Image.fromarray(picture.pixels, "RGBA" if picture.pixels.shape[-1] == 4 else "RGB").save(
-        buffer, "WEBP", lossless=picture.exact, quality=QUALITY, method=5
+        buffer, "WEBP", lossless=picture.exact or picture.lossless, quality=QUALITY, method=5
     )
     rows, cols = picture.pixels.shape[:2]
     src = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

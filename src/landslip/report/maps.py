@@ -58,6 +58,8 @@ class Picture:
     pixels: NDArray[np.uint8]
     pixel_m: float | None = None
     exact: bool = False
+    lossless: bool = False
+    """Few colours that must not bleed (maps of classes): stored without loss, shown smoothed."""
 
 
 def trimmed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -151,7 +153,8 @@ def prediction_picture(
     mosaic = places.mosaic(painted, 0, valid)
     factor = shrink_factor(places.shape)
     alt = f"{title}: map of hits, misses and false alarms over the test part. {told}"
-    return Picture(title, alt, trimmed(shrink(mosaic, factor)), pixel_m * factor if pixel_m else None)
+    pixels = trimmed(shrink(mosaic, factor))
+    return Picture(title, alt, pixels, pixel_m * factor if pixel_m else None, lossless=True)
 
 
 def image_picture(tiles: TileSet, *, title: str, pixel_m: float | None) -> Picture:

@@ -121,7 +121,8 @@ def paint_classes(color: NDArray[np.uint8], found: NDArray[np.uint8]) -> NDArray
     """
     grey = color @ np.array([0.299, 0.587, 0.114])
     out = np.empty((*found.shape, 4), np.float32)
-    out[..., :3] = (28 + 0.5 * grey)[..., None]  # dark and flat, so that the three colours lead
+    # Dark and flat, so that the three colours lead; in steps of 4, which the eye does not see and files are small by.
+    out[..., :3] = (28 + 4 * np.round(grey / 8))[..., None]
     out[..., 3] = np.where(found == OUTSIDE, 0, 255)
     for value, name in _CLASS_COLOR.items():
         out[found == value, :3] = rgb(name)

@@ -26,8 +26,8 @@ from landslip.report.model import (
     Transfer,
 )
 
-_CURVES = {"train_loss": "train_loss", "val_loss": "validation_loss", "train_f1": "train_f1", "val_f1": "validation_f1"}
-"""Columns of ``metrics.csv`` to what they are called here."""
+CURVES = ("train_loss", "validation_loss", "train_f1", "validation_f1")
+"""Columns of ``metrics.csv`` that are drawn."""
 
 
 def read_study(folder: Path) -> Study:
@@ -200,7 +200,7 @@ def _history(row: Row, folder: Path) -> History | None:
     epochs = np.array(sorted({epoch for _, table in tables for epoch in table}), np.float64)
     values = {
         name: np.array([[table.get(epoch, {}).get(name, np.nan) for epoch in epochs] for _, table in tables])
-        for name in _CURVES.values()
+        for name in CURVES
         if any(name in entry for _, table in tables for entry in table.values())
     }
     best = tuple(int(run["best_epoch"]) for run, _ in tables if run.get("best_epoch") is not None)
@@ -212,7 +212,7 @@ def _metrics(path: Path) -> dict[float, dict[str, float]]:
         table: dict[float, dict[str, float]] = {}
         for line in csv.DictReader(handle):
             try:
-                entry = {_CURVES[name]: float(value) for name, value in line.items() if name in _CURVES and value}
+                entry = {name: float(value) for name, value in line.items() if name in CURVES and value}
                 table.setdefault(float(line["epoch"]), {}).update(entry)
             except (KeyError, ValueError) as error:
                 message = f"{path}: not a table of training metrics ({error}); train the run again with --resume"
