@@ -331,6 +331,14 @@ def test_shift_of_the_pre_event_image_is_reported_and_corrected(tmp_path):
     assert difference(moved) < 0.25 * difference(plain)
 
 
+def test_nothing_of_an_earlier_scene_is_left(tmp_path, image):
+    slides = write_polygons(tmp_path / "slides.gpkg", [(10, 10, 20, 30)])
+    built(tmp_path / "scene", image, inventory=str(slides))
+    assert built(tmp_path / "scene", image).labels() is None
+    assert not (tmp_path / "scene" / "labels.tif").exists()
+    assert not (tmp_path / "scene" / "inventory.gpkg").exists()
+
+
 def test_a_scene_is_replaced_and_incomplete_until_it_is_whole(tmp_path, image, monkeypatch):
     out = tmp_path / "scene"
     built(out, image)
@@ -338,7 +346,7 @@ def test_a_scene_is_replaced_and_incomplete_until_it_is_whole(tmp_path, image, m
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(build, "_content", interrupt)
+    monkeypatch.setattr(build, "scene_content", interrupt)
     with pytest.raises(KeyboardInterrupt):
         built(out, image)
     assert not (out / "scene.json").exists()

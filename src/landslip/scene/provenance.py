@@ -10,12 +10,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from landslip.files import sha256
+from landslip._version import __version__
+from landslip.files import FORMAT, sha256
 from landslip.progress import Progress
+from landslip.scene.config import SceneConfig
 from landslip.scene.image import Image
+from landslip.scene.inputs import Inputs
+from landslip.scene.statistics import LayerTally, shares
+
+_PATHS = ("images", "dem", "pre", "inventory", "aoi")
 
 
-def files_of(images: Iterable[Image]) -> list[str]:
+def _files_of(images: Iterable[Image]) -> list[str]:
     """List every local file that the images are read from, without repeats."""
     return list(dict.fromkeys(path for image in images for path in image.files))
 
@@ -33,3 +39,64 @@ def checksums(paths: Sequence[str], progress: Progress) -> list[dict[str, Any]]:
 
 def _name(path: str) -> str:
     return path if "://" in path else Path(path).name
+
+
+def scene_content(inputs: Inputs, config: SceneConfig, tally: LayerTally, counts: dict[str, int]) -> dict[str, Any]:
+    """Return ``scene.json`` without remarks and checksums."""
+    total = inputs.grid.rows * inputs.grid.cols
+    masks = {name: counts[name] for name in inputs.sources}
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "kind": "scene",
+        "version": __version__,
+        "grid": inputs.grid.to_dict(),
+        "layers": list(inputs.layers),
+        "validity": shares(masks, total),
+        "valid_layers": tally.valid_share(),
+        "dates": {key: _dates(images) for key, images in (("post", inputs.post), ("pre", inputs.pre)) if images},
+        "images": {
+            key: [image.to_dict() for image in images]
+            for key, images in (("post", inputs.post), ("pre", inputs.pre))
+            if images
+        },
+        "settings": _settings(config),
+        "simulated": any(image.simulated for image in [*inputs.post, *inputs.pre]),
+    }
+    if inputs.shift is not None:
+        content["pre_shift"] = inputs.shift.to_dict(corrected=config.coregister)
+    if inputs.elevation is not None:
+        content["elevation"] = {
+            "coverage": round(inputs.elevation.coverage, 4),
+            "models": [{**source, "path": Path(source["path"]).name} for source in inputs.elevation.sources],
+        }
+    if inputs.inventory is not None:
+        known = total - counts["unknown"]
+        content["inventory"] = {
+            "file": Path(config.inventory or "").name,
+            "polygons": len(inputs.inventory.frame),
+            "landslide_pixels": counts["landslide"],
+            "known_pixels": known,
+            "prevalence": round(counts["landslide"] / max(1, known), 6),
+            "mapped_extent": Path(config.aoi).name if config.aoi else None,
+            "hygiene": inputs.inventory.hygiene.to_dict(),
+        }
+    return content
+
+
+def _dates(images: list[Image]) -> list[str]:
+    return sorted({image.date for image in images if image.date})
+
+
+def _settings(config: SceneConfig) -> dict[str, Any]:
+    return {key: value for key, value in config.to_dict().items() if key not in _PATHS}
+
+
+def input_paths(config: SceneConfig) -> dict[str, Any]:
+    """Return the paths as they were given, for the log."""
+    return {key: getattr(config, key) for key in _PATHS}
+
+
+def input_files(inputs: Inputs, config: SceneConfig) -> list[str]:
+    """List every file that the scene is made from."""
+    others = [*config.dem, *([config.inventory] if config.inventory else []), *([config.aoi] if config.aoi else [])]
+    return [*_files_of([*inputs.post, *inputs.pre]), *others]

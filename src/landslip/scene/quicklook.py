@@ -37,7 +37,7 @@ def draw_quicklook(scene: Scene, path: str | os.PathLike[str]) -> None:
 
     pixels = (quicklook(scene) * 255).round().astype(np.uint8)
     with atomic_path(path) as temporary:
-        matplotlib.image.imsave(temporary, pixels, format="png", metadata={"Software": None})
+        matplotlib.image.imsave(temporary, pixels, format="png")
 
 
 def quicklook(scene: Scene, edge: int = EDGE) -> NDArray[np.float64]:
