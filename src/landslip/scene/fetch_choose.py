@@ -155,7 +155,7 @@ def _cover(day: dt.date, members: Sequence[Item], area: BaseGeometry) -> Pass | 
             break
         item = waiting.pop(best)
         known = _number(item, "eo:cloud_cover")
-        cloud += gains[best] * (100.0 if known is None else known)
+        cloud += float(gains[best]) * (100.0 if known is None else known)
         left = shapely.difference(left, _footprint(item))
         chosen.append(item)
     coverage = 1 - left.area / area.area

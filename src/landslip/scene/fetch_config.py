@@ -8,12 +8,14 @@ from typing import Self
 
 import numpy as np
 import shapely
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from shapely.geometry.base import BaseGeometry
 
 from landslip.config import Config
 from landslip.errors import InputError
 from landslip.scene.stac_search import EARTH_SEARCH
+
+Box = tuple[float, float, float, float]
 
 LARGEST_KM = 400.0
 """Areas wider or higher than this are a slip of the pen."""
@@ -24,7 +26,7 @@ class FetchConfig(Config):
 
     event: dt.date
     """Day of the event; images of that day are not used, they may be of before or after."""
-    bbox: tuple[float, float, float, float] | None = None
+    bbox: Box | None = None
     """West, south, east, north in degrees."""
     aoi: str | None = None
     """File with the polygon of the area, instead of ``bbox``."""
@@ -56,12 +58,22 @@ class FetchConfig(Config):
         if (self.bbox is None) == (self.aoi is None):
             message = "give the area either as bbox or as aoi"
             raise ValueError(message)
-        if self.bbox is not None:
-            _require_box(self.bbox)
-        if not self.stac.startswith(("http://", "https://")):
-            message = f"stac: {self.stac!r} is no address; give one that begins with https://"
-            raise ValueError(message)
         return self
+
+    @field_validator("bbox")
+    @classmethod
+    def _possible_box(cls, bbox: Box | None) -> Box | None:
+        if bbox is not None:
+            _require_box(bbox)
+        return bbox
+
+    @field_validator("stac")
+    @classmethod
+    def _address(cls, stac: str) -> str:
+        if not stac.startswith(("http://", "https://")):
+            message = f"{stac!r} is no address; give one that begins with https://"
+            raise ValueError(message)
+        return stac
 
     def area(self) -> BaseGeometry:
         """Return the area as a polygon in longitude and latitude.
@@ -100,19 +112,19 @@ def read_area(path: str | os.PathLike[str]) -> BaseGeometry:
     return area
 
 
-def _require_box(box: tuple[float, float, float, float]) -> None:
+def _require_box(box: Box) -> None:
     west, south, east, north = box
-    if not all(np.isfinite(box)) or not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
-        message = "bbox: expected west,south,east,north in degrees, longitude within 180 and latitude within 90"
+    if not all(np.isfinite(box)) or max(abs(west), abs(east)) > 180 or max(abs(south), abs(north)) > 90:
+        message = "expected west,south,east,north in degrees, longitude within 180 and latitude within 90"
         raise ValueError(message)
     if west >= east or south >= north:
         message = (
-            f"bbox: west {west:g} must be less than east {east:g} and south {south:g} less than north {north:g}; "
+            f"west {west:g} must be less than east {east:g} and south {south:g} less than north {north:g}; "
             "an area across the date line is fetched in two halves"
         )
         raise ValueError(message)
     height = (north - south) * 111.2
     width = (east - west) * 111.3 * np.cos(np.radians((south + north) / 2))
     if max(height, width) > LARGEST_KM:
-        message = f"bbox: {width:.0f} x {height:.0f} km; a scene may have {LARGEST_KM:.0f} km, give a part of it"
+        message = f"{width:.0f} x {height:.0f} km; a scene may have {LARGEST_KM:.0f} km, give a part of it"
         raise ValueError(message)
