@@ -94,7 +94,7 @@ def test_rows_that_cannot_be(changes, message):
 
 
 def test_layers_that_cannot_be():
-    with pytest.raises(LayerError, match=r"layer 'ndvi' needs nir, which the data does not have; .*'ngrdi'"):
+    with pytest.raises(LayerError, match=r"layer 'ndvi' needs nir, which the scene scene does not have; .*'ngrdi'"):
         plan_rows(StudyConfig(data=DATA, layers=("red", "ndvi")), ("red", "green"))
     with pytest.raises(LayerError, match="unknown layer 'slop'; did you mean 'slope'"):
         plan_rows(StudyConfig(data=DATA, layers=("slop",)), FULL)

@@ -131,8 +131,10 @@ def bands_needed(layers: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def require_bands(layers: Iterable[str], stored: Iterable[str], *, where: str = "scene") -> None:
-    """Refuse layers whose bands are not there.
+def require_bands(
+    layers: Iterable[str], stored: Iterable[str], *, where: str = "scene", remedy: str | None = None
+) -> None:
+    """Refuse layers whose bands are not there; ``remedy`` says what to do where the layers cannot be changed.
 
     Raises
     ------
@@ -144,8 +146,10 @@ def require_bands(layers: Iterable[str], stored: Iterable[str], *, where: str = 
         missing = [band for band in describe(name).needs if band not in there]
         if not missing:
             continue
-        hint = "remove it from the layers"
-        if "nir" in missing and name.removesuffix("_obj").endswith("ndvi"):
+        hint = "take it out of the layers"
+        if remedy is not None:
+            hint = remedy
+        elif "nir" in missing and name.removesuffix("_obj").endswith("ndvi"):
             hint = f"without near-infrared use {name.replace('ndvi', 'ngrdi')!r} in its place"
         elif any(band.startswith("pre_") for band in missing):
             hint = "build the scene with --pre"

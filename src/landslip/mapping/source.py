@@ -85,7 +85,8 @@ def check_scene(scene: Scene, recipe: Recipe) -> None:
     """
     scene.grid.require_metric(what=f"scene {scene.path}")
     inputs = recipe.objects.inputs if recipe.objects else ()
-    require_bands((*recipe.layers, *inputs), scene.layers, where=f"scene {scene.path}")
+    remedy = "the model was trained with it: build the scene with it, or take a run that was trained without"
+    require_bands((*recipe.layers, *inputs), scene.layers, where=f"scene {scene.path}", remedy=remedy)
     found = scene.grid.resolution[0]
     if abs(found - recipe.resolution_m) > 0.05 * recipe.resolution_m:
         log.warning(

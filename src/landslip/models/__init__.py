@@ -3,6 +3,6 @@
 Tensors in, logits out: nothing here knows files of scenes, layers, labels or losses.
 """
 
-from landslip.models.registry import ParameterCounts, build_model, model_names, parameter_counts
+from landslip.models.registry import ParameterCounts, build_model, has_encoder, model_names, parameter_counts
 
-__all__ = ["ParameterCounts", "build_model", "model_names", "parameter_counts"]
+__all__ = ["ParameterCounts", "build_model", "has_encoder", "model_names", "parameter_counts"]

@@ -58,6 +58,17 @@ def model_names() -> tuple[str, ...]:
     return tuple(NETWORKS)
 
 
+def has_encoder(name: str) -> bool:
+    """Tell whether a network has an encoder that pretrained weights exist for by name.
+
+    Raises
+    ------
+    ModelError
+        There is no network of this name.
+    """
+    return _find(name).encoder is not None
+
+
 def parameter_counts(network: nn.Module) -> ParameterCounts:
     """Count the parameters of a network."""
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in network.parameters()]

@@ -57,6 +57,13 @@ class DataConfig(Config):
         return self
 
     @property
+    def words(self) -> str:
+        """The data in words, for messages: ``scene my/scene``."""
+        if self.scenes:
+            return f"set of scenes {', '.join(map(str, self.scenes))}"
+        return f"{'patch set' if self.patches else self.kind} {self.scene or self.patches or self.tiles}"
+
+    @property
     def kind(self) -> Literal["scene", "patches", "tiles"]:
         """What the data are."""
         return "tiles" if self.tiles else "patches" if self.patches else "scene"
@@ -111,7 +118,8 @@ class StudyConfig(Config):
     """One fold for each scene or region of the patch set, tested as a whole."""
     objects: ObjectOptions = Field(default_factory=ObjectOptions)
     train: dict[str, Any] = Field(default_factory=dict)
-    """Training settings of all rows (:class:`landslip.training.TrainConfig`); default 100 epochs."""
+    """Training settings of all rows (:class:`landslip.training.TrainConfig`); default 100 epochs. ``weights`` and
+    ``freeze_encoder`` reach those rows whose network has an encoder."""
     model_options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Options of networks by name, for example ``width`` of ``unet``."""
     rows: tuple[RowConfig, ...] = ()

@@ -32,7 +32,7 @@ def base_layers(config: StudyConfig, bands: Sequence[str]) -> tuple[str, ...]:
         There is no image band at all.
     """
     if config.layers:
-        require_bands(config.layers, bands, where="data")
+        require_bands(config.layers, bands, where=config.data.words)
         return config.layers
     found = tuple(name for name in (*IMAGE, "slope") if name in bands)
     if not set(found) & set(IMAGE):
@@ -98,7 +98,7 @@ def _checked(config: StudyConfig, rows: list[RowConfig], bands: Sequence[str]) -
             message = f"there is no row {name!r}; rows are: {', '.join(names)}"
             raise ConfigError(message)
     for row in rows:
-        require_bands(row.layers, bands, where="data")
+        require_bands(row.layers, bands, where=config.data.words)
     kept = [row for row in rows if row.name in wanted]
     return tuple(row if row.label else row.model_copy(update={"label": row.name}) for row in kept)
 

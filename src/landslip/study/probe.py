@@ -15,6 +15,7 @@ import numpy as np
 
 from landslip.data.tileset import Part, TileSet
 from landslip.progress import SILENT, Progress
+from landslip.study.checks import check_runs
 from landslip.study.config import StudyConfig
 from landslip.study.runs import Run, tiles_with_pixels, updates
 from landslip.study.study import Plan, make_plan
@@ -119,13 +120,14 @@ def probe_study(config: StudyConfig | None, out: str | os.PathLike[str], *, prog
     if config is None or (folder / "plan.json").is_file():
         config = StudyConfig.from_toml(folder / "config.toml")
     if (folder / "plan.json").is_file():
-        return _probe(make_plan(config, folder, progress=progress), progress)
+        return _probe(make_plan(config, folder, progress=progress), folder, progress)
     with tempfile.TemporaryDirectory(prefix="landslip-") as temporary:
-        return _probe(make_plan(config, Path(temporary), progress=progress), progress)
+        return _probe(make_plan(config, Path(temporary), progress=progress), folder, progress)
 
 
-def _probe(plan: Plan, progress: Progress) -> Estimate:
+def _probe(plan: Plan, folder: Path, progress: Progress) -> Estimate:
     runs = plan.runs()
+    check_runs(runs, plan.tiles, folder)
     first = {run.row.name: run for run in reversed(runs)}
     rows, gpu = [], None
     with progress.task("timing a few updates", len(plan.rows)) as task:

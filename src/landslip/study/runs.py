@@ -86,7 +86,7 @@ def _train_config(
 ) -> TrainConfig:
     own = {"model": row.model, "layers": row.layers, "augment": row.augment, "seed": seed}
     options = {"model_options": config.model_options.get(row.model, {})}
-    content = {"epochs": EPOCHS} | options | config.train | row.train | own
+    content = {"epochs": EPOCHS} | options | _shared_settings(config, row, rows) | row.train | own
     train = TrainConfig.from_dict(content, where=f"settings of row {row.name!r}")
     if row.matched_to is None:
         return train
@@ -96,6 +96,18 @@ def _train_config(
         raise InputError(message)
     target = _train_config(config, other, rows, seed, tiles)
     return train.model_copy(update={"steps": updates(target, tiles)})
+
+
+def _shared_settings(config: StudyConfig, row: RowConfig, rows: tuple[RowConfig, ...]) -> dict[str, Any]:
+    """Take the study's training settings; what they say of encoders is for the networks that have one."""
+    from landslip.models import has_encoder
+
+    of_encoders = {"weights", "freeze_encoder"} & set(config.train)
+    if not of_encoders or has_encoder(row.model):
+        return config.train
+    if not any(one.model != "forest" and has_encoder(one.model) for one in rows):
+        return config.train  # they can only be meant for this network: refused, or followed, when it is built
+    return {name: value for name, value in config.train.items() if name not in of_encoders}
 
 
 def execute(
@@ -122,7 +134,7 @@ def execute(
     if (folder / SCORES).is_file():
         return _finished(folder, run, tiles_id)
     chosen = tiles_with_pixels(tiles if keep is None else tiles.subset(keep), run.row.layers)
-    _check_landslides(chosen, run)
+    check_landslides(chosen, run)
     if run.train is None:
         from landslip.study.forest import fit_forest
 
@@ -245,7 +257,14 @@ def tiles_with_pixels(tiles: TileSet, layers: tuple[str, ...] | None) -> TileSet
     return chosen if some.all() else chosen.subset(some)
 
 
-def _check_landslides(tiles: TileSet, run: Run) -> None:
+def check_landslides(tiles: TileSet, run: Run) -> None:
+    """Refuse a run of which a part has no landslide in the row's layers.
+
+    Raises
+    ------
+    SplitError
+        Which row and part, and what to change.
+    """
     hit = ((tiles.label == 1) & tiles.valid()).any(axis=(1, 2))
     for name, value in _PARTS.items():
         if not (hit & (tiles.part == value)).any():

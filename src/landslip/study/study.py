@@ -18,6 +18,7 @@ from landslip.data.tileset import TileSet
 from landslip.errors import ConfigError, LandslipError, OutputError
 from landslip.files import FORMAT, atomic_path, check_format, locked, read_json, sha256, write_json, write_text
 from landslip.progress import SILENT, Progress
+from landslip.study.checks import check_runs
 from landslip.study.config import RowConfig, StudyConfig
 from landslip.study.design import base_layers, plan_rows
 from landslip.study.guard import guard
@@ -274,6 +275,7 @@ def _save_splits(path: Path, prepared: Prepared) -> None:
 
 def _do_runs(plan: Plan, folder: Path, progress: Progress) -> list[dict[str, Any]]:
     runs = plan.runs()
+    check_runs(runs, plan.tiles, folder)
     records = []
     with progress.task("runs", len(runs)) as task:
         for run in runs:

@@ -1,0 +1,63 @@
+"""What a study looks at before the first training, so that nothing fails after hours that could be seen at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from landslip.data.tileset import TileSet
+from landslip.errors import MissingInputError, ModelError
+from landslip.study.config import RowConfig
+from landslip.study.runs import SCORES, Run, check_landslides, tiles_with_pixels
+from landslip.training import TrainConfig
+
+
+def check_runs(runs: tuple[Run, ...], tiles: dict[str, TileSet], study: Path) -> None:
+    """Refuse what would fail after hours: parts without landslides in a row's layers, networks that cannot be built.
+
+    Runs that are finished are not looked at.
+
+    Raises
+    ------
+    SplitError
+        A part has no landslide in the layers of a row.
+    ModelError, MissingInputError
+        A network, or its weights, cannot be had; the message names the row.
+    """
+    seen: set[str] = set()
+    for run in runs:
+        if (study / run.folder / SCORES).is_file():
+            continue
+        if _first(seen, run.fold.name, run.row.layers):
+            check_landslides(tiles_with_pixels(tiles[run.fold.name], run.row.layers), run)
+        train = run.train
+        if train is not None and _first(
+            seen, train.model, train.model_options, train.weights, train.freeze_encoder, len(run.row.layers)
+        ):
+            _try_network(run.row, train)
+
+
+def _first(seen: set[str], *key: object) -> bool:
+    text = json.dumps(key, sort_keys=True, default=str)
+    new = text not in seen
+    seen.add(text)
+    return new
+
+
+def _try_network(row: RowConfig, train: TrainConfig) -> None:
+    import torch
+
+    from landslip.models import build_model
+
+    try:
+        with torch.random.fork_rng(devices=[]):
+            build_model(
+                train.model,
+                len(row.layers),
+                weights=train.weights,
+                freeze_encoder=train.freeze_encoder,
+                **train.model_options,
+            )
+    except (ModelError, MissingInputError) as error:
+        message = f"row {row.name!r}: {error}"
+        raise type(error)(message) from error
