@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -13,14 +14,16 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.io import DatasetWriter
 
+from landslip.files import atomic_path
 from landslip.mapping.blending import Band, Blender, WindowPlan
 from landslip.mapping.config import PredictConfig
 from landslip.mapping.network import Forward
 from landslip.mapping.parts import Parts
 from landslip.mapping.source import Block, BlockReader, SceneSource
 from landslip.progress import SILENT, Progress
-from landslip.rasters import BLOCK, RasterSpec, cog_writer, write_block
+from landslip.rasters import BLOCK, RasterSpec, to_cog, write_block
 from landslip.windows import Window
 
 log = logging.getLogger(__name__)
@@ -203,7 +206,7 @@ def assemble(
     with (
         rasterio.Env(GDAL_CACHEMAX=CACHE_MB),
         progress.task("write probability", len(plan.bands)) as task,
-        cog_writer(path, spec) as dataset,
+        _uncompressed(path, spec) as dataset,
     ):
         rows = np.empty((len(spec.bands), BLOCK, plan.shape[1]), np.float32)
         filled, first = 0, 0
@@ -217,6 +220,24 @@ def assemble(
                     write_block(dataset, rows[:, :filled], Window(first, 0, filled, plan.shape[1]))
                     first, filled = first + filled, 0
             task.advance()
+
+
+@contextlib.contextmanager
+def _uncompressed(path: Path, spec: RasterSpec) -> Iterator[DatasetWriter]:
+    """As :func:`landslip.rasters.cog_writer`, but what lies in between is not compressed: it is read once."""
+    with atomic_path(path) as final:
+        plain = final.with_name("plain.tif")
+        profile = {name: value for name, value in spec.profile().items() if name not in _COMPRESSION}
+        with rasterio.open(plain, "w", **profile) as dataset:
+            for index, name in enumerate(spec.bands, start=1):
+                dataset.set_band_description(index, name)
+            dataset.update_tags(**spec.tags)
+            yield dataset
+        to_cog(plain, final, average=spec.average)
+        plain.unlink()
+
+
+_COMPRESSION = ("compress", "zlevel", "predictor", "num_threads")
 
 
 class _Ahead:
