@@ -50,6 +50,9 @@ EDGES, COST = BLOCK, BLOCK
 LONG = 8
 """Lists of more blocks are put right by their own node, once per pass, instead of entry by entry by others."""
 
+OPEN = -2
+"""``Graph.best`` of a node whose least pair must be looked for again in this pass."""
+
 HAS_RIGHT, HAS_BELOW, VALID, STRAY = 1, 2, 4, 8
 """Bits of a pixel: may join its right neighbour, the one below; is valid; is not finite where it should be."""
 
@@ -696,13 +699,16 @@ def select(graph, low, high, previous, token, limit, bands, merged):
 
 
 @_compile
-def rebuild(graph, merged, first, count, cursor, token, criterion, prune, mark):
+def rebuild(graph, merged, first, count, cursor, token, criterion, prune, alone, mark):
     """Join the lists of merged nodes, evaluate their costs, and tell their neighbours.
 
     The cost of two nodes that both merged is evaluated by the lower one and left open (NaN) by the other.
-    Lists are joined at ``cursor`` and stay there only if neither old place has room. Return the new cursor.
+    Lists are joined at ``cursor`` and stay there only if neither old place has room. ``alone`` says that no
+    other thread works on the graph: then neighbours whose least pair only got another rival learn it here.
+    Return the new cursor.
     """
-    node, box, state, dirty, parent, best = graph.node, graph.box, graph.state, graph.dirty, graph.parent, graph.best
+    node, box, state, dirty, parent = graph.node, graph.box, graph.state, graph.dirty, graph.parent
+    best, best_cost = graph.best, graph.best_cost
     start, blocks, room, name, cost = graph.start, graph.blocks, graph.room, graph.name, graph.cost
     lines = node.shape[1]
     for q in range(first, first + count):
@@ -752,8 +758,17 @@ def rebuild(graph, merged, first, count, cursor, token, criterion, prune, mark):
             f = _pair_cost(node, box, i, j, shared, criterion)
             f = f if f < prune else np.inf
             cost[block, COST + k] = f
-            if not also and blocks[j] <= LONG:
+            if also:
+                continue
+            if blocks[j] <= LONG:
                 _tell(j, i, other, shared, f, start, blocks, name, cost)
+            if alone:
+                rival = best[j]
+                if rival in (i, other) or f == best_cost[j] or blocks[j] > LONG:
+                    best[j] = OPEN
+                elif f < best_cost[j] and rival != OPEN:
+                    best[j] = i
+                    best_cost[j] = f
         size = (end - base + BLOCK - 1) >> 3
         for at in range(end, (cursor + size) * BLOCK):
             name[at >> 3, at & 7] = i
@@ -852,7 +867,7 @@ def _correct_long(i, token, mark, start, blocks, name, cost, state, parent):
 
 
 @_compile
-def refresh(graph, low, high, token, criterion, prune, small, mark):
+def refresh(graph, low, high, token, criterion, prune, small, alone, mark):
     """Complete the lists of merged nodes and of those around them, and find their least pairs."""
     node, box, pixel, state, dirty, parent = graph.node, graph.box, graph.pixel, graph.state, graph.dirty, graph.parent
     start, blocks, name, cost, best, best_cost = (
@@ -866,6 +881,8 @@ def refresh(graph, low, high, token, criterion, prune, small, mark):
         elif blocks[i] > LONG:
             _correct_long(i, token, mark, start, blocks, name, cost, state, parent)
             _fill_open_costs(i, criterion, prune, start, blocks, name, cost, node, box)
+        elif alone and best[i] != OPEN:
+            continue
         _find_best(i, small, start, blocks, name, cost, best, best_cost, node, pixel)
 
 

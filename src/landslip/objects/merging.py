@@ -156,14 +156,17 @@ class Merger:
         if self.used + sum(needs) > graph.cost.shape[0]:
             self._move_lists(sum(needs))
         cursors = [self.used + sum(needs[:k]) for k in range(len(needs))]
-        rest = (token, self.criterion, self.prune)
-        self.used = self._marked(
-            lambda low, count, cursor, mark: kernels.rebuild(self.graph, self._merged, low, count, cursor, *rest, mark),
-            lows, counts, cursors,
-        )[-1]  # fmt: skip
-        self._marked(
-            lambda low, high, mark: kernels.refresh(self.graph, low, high, *rest, self.small, mark), lows, highs
-        )
+        graph, rest = self.graph, (token, self.criterion, self.prune)
+        alone = len(lows) == 1 and self.small == 0
+
+        def rebuild(low: int, count: int, cursor: int, mark: NDArray[np.int32]) -> int:
+            return int(kernels.rebuild(graph, self._merged, low, count, cursor, *rest, alone, mark))
+
+        def refresh(low: int, high: int, mark: NDArray[np.int32]) -> None:
+            kernels.refresh(graph, low, high, *rest, self.small, alone, mark)
+
+        self.used = self._marked(rebuild, lows, counts, cursors)[-1]
+        self._marked(refresh, lows, highs)
         self.token = token
         self.alive -= merged
         return int(merged)

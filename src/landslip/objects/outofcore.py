@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -341,7 +342,7 @@ def _size_of(path: Path) -> tuple[int, int]:
     try:
         with np.load(path) as content:
             return int(content["pixel"].size), int(content["cost"].shape[0])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         message = f"{path}: is damaged; remove it and run again with --resume"
         raise OutputError(message) from error
 

@@ -1,0 +1,115 @@
+"""``landslip segment``: what it writes, what it says, and how it refuses."""
+
+import json
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import shapely
+import typer
+from affine import Affine
+from typer.testing import CliRunner
+
+from landslip.cli import segment as module
+from landslip.objects import segment
+
+app = typer.Typer()
+app.command()(module.command)
+runner = CliRunner()
+
+
+@pytest.fixture
+def raster(tmp_path):
+    """A raster with four bright squares, and the squares as polygons."""
+    ids = np.zeros((90, 100), int)
+    boxes = [(8, 8), (10, 60), (55, 20), (60, 70)]
+    for k, (r, c) in enumerate(boxes, start=1):
+        ids[r : r + 20, c : c + 20] = k
+    noise = np.random.default_rng(0).normal(0, 60, (2, 90, 100))
+    image = (np.stack([(ids > 0) * 900.0, (ids > 0) * -500.0]) + noise).astype(np.float32)
+    transform = Affine(10, 0, 500_000, 0, -10, 4_700_000)
+    path = tmp_path / "image.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", dtype="float32", count=2, height=90, width=100, crs="EPSG:32654", transform=transform
+    ) as dataset:
+        dataset.write(image)
+        dataset.descriptions = ("red", "nir")
+    squares = [
+        shapely.box(500_000 + 10 * c, 4_700_000 - 10 * (r + 20), 500_000 + 10 * (c + 20), 4_700_000 - 10 * r)
+        for r, c in boxes
+    ]
+    inventory = tmp_path / "squares.gpkg"
+    geopandas.GeoDataFrame(geometry=squares, crs="EPSG:32654").to_file(inventory)
+    return path, image, inventory
+
+
+def call(*words):
+    return runner.invoke(app, [str(word) for word in words])
+
+
+def test_labels_of_raw_values_are_those_of_the_function(raster, tmp_path):
+    path, image, _ = raster
+    out = tmp_path / "labels.tif"
+    result = call(path, "--out", out, "--scale", 300, "--raw", "--min-size", 5, "--json")
+    assert result.exit_code == 0, result.output
+    expected = segment(image, 300, min_size=5)
+    with rasterio.open(out) as dataset:
+        assert np.array_equal(dataset.read(1), expected)
+    content = json.loads(result.stdout)
+    assert content["objects"] == expected.max()
+    assert content["layers"] == ["red", "nir"]
+    assert json.loads((tmp_path / "labels.tif.json").read_text())["scale"] == 300
+
+
+@pytest.mark.parametrize("suffix", ["gpkg", "parquet"])
+def test_polygons_carry_their_table(raster, tmp_path, suffix):
+    path, _, inventory = raster
+    out = tmp_path / f"objects.{suffix}"
+    result = call(path, "--out", out, "--inventory", inventory, "--figure", tmp_path / "curves.png", "--json")
+    assert result.exit_code == 0, result.output
+    objects = geopandas.read_file(out) if suffix == "gpkg" else geopandas.read_parquet(out)
+    content = json.loads(result.stdout)
+    assert len(objects) == content["objects"]
+    assert {"area_m2", "perimeter_m", "compactness", "smoothness", "neighbours", "mean_red", "std_nir"} <= set(objects)
+    assert np.allclose(objects.area, objects["area_m2"])
+    assert objects["mean_red"].max() > 800  # in the raster's own unit
+    assert max(content["search"]["ofi"]) > 0.9
+    assert (tmp_path / "curves.png").stat().st_size > 5000
+    assert not list(tmp_path.glob("*.labels.tif"))
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_without_an_inventory_the_scale_is_chosen_unsupervised(raster, tmp_path):
+    result = call(raster[0], "--out", tmp_path / "labels.tif", "--json")
+    assert result.exit_code == 0, result.output
+    content = json.loads(result.stdout)
+    assert content["scale"] in content["search"]["scales"]
+    assert "moran" in content["search"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (["--out", "x.shp", "--scale", "30"], 1, "must end in .tif (labels), .gpkg or .parquet"),
+        (["--out", "x.tif", "--scale", "0"], 2, "must be greater than 0"),
+        (["--out", "x.tif", "--scale", "big"], 2, "neither a number nor auto"),
+        (["--out", "x.tif", "--scale", "30", "--band-weights", "a"], 2, "must be numbers"),
+        (["--out", "x.tif", "--scale", "30", "--color", "2"], 1, "color is 2.0; it is a weight"),
+        (["--out", "x.tif", "--scale", "30", "--layers", "swir"], 1, "no band 'swir'"),
+        (["--out", "x.tif", "--scale", "30", "--memory", "0.01"], 1, "give at least"),
+        (["--out", "x.tif", "--inventory", "nothing.gpkg"], 1, "nothing.gpkg"),
+    ],
+)
+def test_wrong_words_get_one_line(raster, tmp_path, monkeypatch, words, code, text):
+    monkeypatch.chdir(tmp_path)
+    result = call(raster[0], *words)
+    assert result.exit_code == code
+    assert text in " ".join(result.output.replace("│", " ").split())
+    assert not (tmp_path / "x.tif").exists()
+
+
+def test_a_missing_scene_is_named(tmp_path):
+    result = call(tmp_path / "none.tif", "--out", tmp_path / "x.tif", "--scale", 30)
+    assert result.exit_code == 1
+    assert "none.tif: no such file" in result.output
