@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -109,6 +109,13 @@ class Elevation:
         """
         pixels = self._read(window, self.layers)
         return dict(zip(self.layers, pixels, strict=True))
+
+    def lit(self, window: Window, sun: tuple[float, float]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return illumination (-1 to 1) by a sun at an azimuth and elevation in degrees, and slope in degrees."""
+        settings = {"sun_azimuth_deg": sun[0], "sun_elevation_deg": sun[1]}
+        turned = replace(self, config=self.config.model_copy(update=settings))
+        illumination, slope = turned._read(window, ("illumination", "slope"))
+        return illumination, slope
 
     def _read(self, window: Window, names: Sequence[str], stride: int = 1) -> NDArray[np.float32]:
         shape = (len(names), -(-window.rows // stride), -(-window.cols // stride))

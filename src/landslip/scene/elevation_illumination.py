@@ -9,11 +9,15 @@ scanner data. Canadian Journal of Remote Sensing 8(2), 84-106.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from landslip.scene.elevation import Elevation
+from landslip.windows import Window, split_windows
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +26,9 @@ STEEP_DEG = 5.0
 
 LEAST_PIXELS = 1000
 """Fewer sloping pixels cannot settle a fit."""
+
+_PLACE, _PLACES = 512, 24
+"""Edge in pixels and number of the places on which the constants are fitted."""
 
 LARGEST_FACTOR = 3.0
 """No pixel is changed by more than this factor: in deep shade there is nothing left to be amplified."""
@@ -111,6 +118,64 @@ class CCorrection:
             factor = np.minimum((self.flat + c) / np.maximum(lit + c, 1e-6), LARGEST_FACTOR)
             corrected[name] = (values * factor).astype(np.float32)
         return corrected
+
+
+@dataclass(frozen=True)
+class Illumination:
+    """The correction of one image on its scene.
+
+    Parameters
+    ----------
+    elevation
+        The terrain.
+    sun
+        Azimuth and elevation of the sun in degrees.
+    correction
+        Constants of the bands.
+    """
+
+    elevation: Elevation
+    sun: tuple[float, float]
+    correction: CCorrection
+
+    @classmethod
+    def fit(
+        cls,
+        elevation: Elevation,
+        sun: tuple[float, float],
+        bands: tuple[str, ...],
+        read: Callable[[Window], NDArray[np.float32]],
+    ) -> Illumination:
+        """Fit the constants on places spread over the scene.
+
+        Parameters
+        ----------
+        read
+            Gives the reflectance of a window, ``(bands, rows, cols)``, NaN where invalid.
+        """
+        fitted = CFit(bands)
+        for window in _spread(elevation.grid.shape):
+            lit, slope_deg = elevation.lit(window, sun)
+            fitted.add(dict(zip(bands, read(window), strict=True)), lit, slope_deg)
+        return cls(elevation, sun, fitted.correction(sun[1]))
+
+    def apply(self, window: Window, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Correct the reflectance of a window, ``(bands, rows, cols)``."""
+        names = tuple(self.correction.constants)
+        lit, _ = self.elevation.lit(window, self.sun)
+        corrected = self.correction.apply(dict(zip(names, pixels, strict=True)), lit)
+        return np.stack([corrected[name] for name in names])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return sun and constants as JSON types."""
+        constants = {name: None if c is None else round(c, 5) for name, c in self.correction.constants.items()}
+        return {"sun_azimuth_deg": self.sun[0], "sun_elevation_deg": self.sun[1], "c": constants}
+
+
+def _spread(shape: tuple[int, int]) -> list[Window]:
+    windows = list(split_windows(shape, (_PLACE, _PLACE)))
+    step = max(1, len(windows) // _PLACES)
+    return windows[::step]
 
 
 def _constant(count: float, x: float, y: float, xx: float, xy: float) -> float | None:

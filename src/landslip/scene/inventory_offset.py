@@ -30,7 +30,7 @@ MAX_BLOCKS = 48
 
 _RING = 6  # pixels around polygons that count as surroundings
 _FLATTEN = 41  # pixels of the running mean that is taken off: slopes and fields differ anyway
-_LEAST_CORRELATION = 0.1
+_LEAST_CORRELATION = 0.2
 
 
 @dataclass(frozen=True)

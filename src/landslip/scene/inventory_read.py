@@ -105,9 +105,10 @@ def _one_line(path: Path, what: str, encoding: str | None) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
+        option = "--inventory-encoding, or " if what == "inventory" else ""
         message = (
             f"{path}: attributes are not readable as {error.encoding}; give their encoding "
-            "(--inventory-encoding, or a .cpg file beside the .shp with its name, such as CP932)"
+            f"({option}a .cpg file beside the .shp with its name, such as CP932)"
         )
         raise InputError(message) from error
     except LookupError as error:
@@ -148,9 +149,14 @@ def _choose_layer(path: Path, what: str, layer: str | None, listed: NDArray[np.o
     areas = [str(name) for name, kind in listed if kind is not None and "Polygon" in str(kind)]
     candidates = areas if len(areas) == 1 else with_geometry
     if len(candidates) > 1:
-        message = f"{path}: has several layers ({shown}); choose the {what} with --inventory-layer"
+        message = f"{path}: has several layers ({shown}); {_remedy(what)}"
         raise InputError(message)
     return candidates[0] if candidates else names[0]
+
+
+def _remedy(what: str) -> str:
+    alone = "write the one that is meant to a file of its own (ogr2ogr OUT.gpkg IN LAYER)"
+    return f"choose with landslip scene --inventory-layer, or {alone}" if what == "inventory" else alone
 
 
 def _require_areas(path: Path, what: str, geometries: NDArray[np.object_]) -> None:
