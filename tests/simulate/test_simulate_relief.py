@@ -5,8 +5,9 @@ import pytest
 
 from landslip.progress import SILENT
 from landslip.simulate.config import SimulateConfig
-from landslip.simulate.fields import fractal, hashed, stream
+from landslip.simulate.fields import fractal, stream
 from landslip.simulate.flow import accumulate, cast_shadow, nearest_channel, route
+from landslip.simulate.mosaic import hashed
 from landslip.simulate.relief import make_relief
 
 SHAPE = (220, 180)
@@ -88,6 +89,6 @@ def test_fractal_fields_are_standardised_and_smooth_below_their_shortest_wavelen
 
 
 def test_hashes_are_uniform():
-    values = hashed(np.arange(50_000), salt=4)
+    values = hashed(np.arange(50_000), 4)
     assert np.histogram(values, 20, (0, 1))[0] == pytest.approx(np.full(20, 2500), abs=250)
     assert abs(np.corrcoef(values[:-1], values[1:])[0, 1]) < 0.02

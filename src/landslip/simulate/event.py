@@ -122,7 +122,8 @@ def simulate_event(
         task.advance(note="land cover")
         ages = make_landslides(config, relief, place.window, _waves(config), task)
         new, old = (imaging.Scars(slides, rasterise(slides, relief.z)) for slides in ages)
-        ground = imaging.Ground(relief, cover, old, new, imaging.soil_field(config, place.working.shape))
+        ground = imaging.Ground(relief.z, cover, old, new, imaging.soil_field(config, place.working.shape))
+        del relief  # the rest of it is not needed any more
         bands = {name: _write_bands(config, ground, place, folder, name, task) for name in ("post", "pre")}
         truth = _write_truth(config, ground, place, folder / "truth")
         task.advance(note="truth")
@@ -250,7 +251,7 @@ def _write_truth(config: SimulateConfig, ground: imaging.Ground, place: _Place, 
 
 def _truth_frame(ground: imaging.Ground, place: _Place) -> gpd.GeoDataFrame:
     slides, to = ground.new.slides, place.working.transform
-    z = ground.relief.z - ground.relief.z.min() + 30
+    z = ground.z - ground.z.min() + 30
     table: dict[str, Any] = {"id": np.arange(1, len(slides) + 1), "area_m2": [s.area_m2 for s in slides]}
     for end in ("crown", "toe"):
         points = np.array([getattr(s, end) for s in slides]).reshape(-1, 2)

@@ -99,19 +99,3 @@ def sample(field: NDArray[np.floating], rows: NDArray[np.floating], cols: NDArra
     """Bilinear values at fractional pixel positions (pixel centres are whole numbers)."""
     values: Field2D = map_coordinates(field, [rows, cols], order=1, mode="nearest", output=np.float32)
     return values
-
-
-def hashed(*keys: NDArray[np.integer] | int, salt: int = 0) -> Field2D:
-    """Uniform numbers in [0, 1) from whole-number keys: the same key always gives the same number.
-
-    The mixing is the finaliser of SplitMix64 (Steele et al. 2014).
-    """
-    with np.errstate(over="ignore"):
-        state = np.asarray(np.uint64(salt) * np.uint64(0x9E3779B97F4A7C15))
-        for key in keys:
-            state = state + np.asarray(key).astype(np.int64).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-            state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            state = state ^ (state >> np.uint64(31))
-    uniform: Field2D = ((state >> np.uint64(40)).astype(np.float64) / float(1 << 24)).astype(np.float32)
-    return uniform

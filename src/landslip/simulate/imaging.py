@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, shift
 
 from landslip.simulate.config import SimulateConfig
-from landslip.simulate.fields import Field2D, fractal, hashed, smoothstep, stream
+from landslip.simulate.fields import Field2D, fractal, smoothstep, stream
 from landslip.simulate.landcover import LandCover
 from landslip.simulate.landslides import Landslide, LandslideRasters
-from landslip.simulate.relief import PIXEL_M, Relief
+from landslip.simulate.relief import PIXEL_M
 from landslip.simulate.spectra import BANDS, MATERIALS, SENESCENCE, SOILS, Cover, column, table
 from landslip.simulate.sun import Sun, illumination, light
 
@@ -42,15 +43,15 @@ class Ground:
 
     Parameters
     ----------
-    relief, cover
-        Terrain and land cover on the working grid.
+    z, cover
+        Elevation in metres and land cover on the working grid.
     old, new
         Landslides from before both images, partly overgrown, and those of the event.
     soil
         Kind of soil, a number on the scale of :data:`~landslip.simulate.spectra.SOILS`.
     """
 
-    relief: Relief
+    z: Field2D
     cover: LandCover
     old: Scars
     new: Scars
@@ -67,7 +68,7 @@ def soil_field(config: SimulateConfig, shape: tuple[int, int]) -> Field2D:
 def digital_numbers(config: SimulateConfig, ground: Ground, sun: Sun, *, after: bool) -> list[NDArray[np.uint16]]:
     """Level-2A digital numbers of the four bands on the working grid, before or after the event."""
     name = "post" if after else "pre"
-    direct, sky = light(ground.relief.z, sun)
+    direct, sky = light(ground.z, sun)
     surface = _surface(config, ground, name, after=after)
     opacity = _cloud(config, name, direct.shape, config.cloud if after else config.cloud / 2)
     shaded = _shadow(opacity, sun)
@@ -88,8 +89,8 @@ def digital_numbers(config: SimulateConfig, ground: Ground, sun: Sun, *, after: 
     return bands
 
 
-def _surface(config: SimulateConfig, ground: Ground, name: str, *, after: bool) -> list[Field2D]:
-    """Reflectance of level, evenly lit ground in the four bands."""
+def _surface(config: SimulateConfig, ground: Ground, name: str, *, after: bool) -> Iterator[Field2D]:
+    """Give the reflectance of level, evenly lit ground, band after band."""
     cover = ground.cover.post if after else ground.cover.pre
     shape = (cover.shape[0], cover.shape[1])
     texture = _texture(config, ground, cover)
@@ -99,7 +100,6 @@ def _surface(config: SimulateConfig, ground: Ground, name: str, *, after: bool) 
     if after:
         scars.append(_exposed(config, ground, ground.new, "new"))
     classes, soil_share = table(), column("soil")
-    surface = []
     for band in range(len(BANDS)):
         soil = _soil(ground.soil, band)
         value = classes[cover, band]
@@ -115,8 +115,7 @@ def _surface(config: SimulateConfig, ground: Ground, name: str, *, after: bool) 
             soil_there = MATERIALS[Cover.LANDSLIDE].reflectance[band] * _soil(kind, band) * brightness
             plants = MATERIALS[Cover.SCRUB].reflectance[band] * np.exp(texture)
             value += share * (bare * soil_there + (1 - bare) * plants - value)
-        surface.append(value.astype(np.float32))
-    return surface
+        yield value.astype(np.float32)
 
 
 def _texture(config: SimulateConfig, ground: Ground, cover: NDArray[np.uint8]) -> Field2D:
@@ -124,9 +123,8 @@ def _texture(config: SimulateConfig, ground: Ground, cover: NDArray[np.uint8]) -
     shape = (cover.shape[0], cover.shape[1])
     fine = fractal(shape, stream(config.seed, "fine texture"), beta=1.4, longest_px=8)
     coarse = fractal(shape, stream(config.seed, "coarse texture"), beta=2.6, longest_px=120, shortest_px=3)
-    between = hashed(ground.cover.parcel, salt=config.seed + 9) * 2 - 1
     texture: Field2D = column("fine")[cover] * fine + column("coarse")[cover] * coarse
-    texture += column("parcel")[cover] * np.float32(math.sqrt(3)) * between
+    texture += column("parcel")[cover] * np.float32(math.sqrt(3)) * (2 * ground.cover.parcel - 1)
     return texture
 
 
@@ -134,7 +132,7 @@ def _turned(config: SimulateConfig, ground: Ground, cover: NDArray[np.uint8]) ->
     """How far the leaves have turned by the second date."""
     shape = (cover.shape[0], cover.shape[1])
     field = fractal(shape, stream(config.seed, "turned"), beta=2.8, longest_px=200, shortest_px=3)
-    high = (ground.relief.z - ground.relief.z.mean()) / max(float(ground.relief.z.std()), 1.0)
+    high = (ground.z - ground.z.mean()) / max(float(ground.z.std()), 1.0)
     turned = np.clip(0.22 + 0.16 * field + 0.12 * high, 0, 1)
     leafy = np.isin(cover, (Cover.BROADLEAF, Cover.SCRUB, Cover.GRASS))
     result: Field2D = np.where(leafy, turned, 0).astype(np.float32)

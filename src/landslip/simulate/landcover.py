@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_opening, gaussian_filter
 
 from landslip.simulate.config import SimulateConfig
-from landslip.simulate.fields import Field2D, fractal, hashed, share_mask, stream
-from landslip.simulate.mosaic import parcels, stands
+from landslip.simulate.fields import Field2D, fractal, share_mask, stream
+from landslip.simulate.mosaic import hashed, parcels, stands
 from landslip.simulate.relief import PIXEL_M, Relief
 from landslip.simulate.rivers import make_rivers
 from landslip.simulate.spectra import Cover
@@ -30,14 +30,14 @@ class LandCover:
     pre, post
         Class of each cell before and after the event (uint8, see :class:`~landslip.simulate.spectra.Cover`).
     parcel
-        Number of the stand or field that a cell belongs to.
+        A number in [0, 1) that is the same all over a stand or field.
     road, water, gravel
         Shares of a cell under a road, water, and bare gravel; they lie over the class.
     """
 
     pre: NDArray[np.uint8]
     post: NDArray[np.uint8]
-    parcel: NDArray[np.int64]
+    parcel: Field2D
     road: Field2D
     water: Field2D
     gravel: Field2D
@@ -55,7 +55,7 @@ def make_landcover(config: SimulateConfig, relief: Relief) -> LandCover:
     cover = _wild(config, relief, stand)
     farmed = _farmed(config, relief)
     cover[farmed] = Cover.GRASS
-    parcel = np.where(farmed, field, stand)
+    parcel = np.where(farmed, hashed(field, seed + 9), hashed(stand, seed + 9))
     pre, post = cover.copy(), cover.copy()
     inner = farmed & (field_edge > 0.6)
     pre[inner] = _crops(field, seed, 0)[inner]
@@ -82,7 +82,7 @@ def _wild(config: SimulateConfig, relief: Relief, stand: NDArray[np.int64]) -> N
     shape = (relief.z.shape[0], relief.z.shape[1])
     cover = np.full(shape, Cover.BROADLEAF, np.uint8)
     planted = fractal(shape, stream(config.seed, "planted"), beta=3.0, longest_px=400, shortest_px=16)
-    cover[hashed(stand, salt=config.seed + 1) < 0.22 + 0.3 * np.clip(planted, -0.6, 1.5)] = Cover.CONIFER
+    cover[hashed(stand, config.seed + 1) < 0.22 + 0.3 * np.clip(planted, -0.6, 1.5)] = Cover.CONIFER
     open_land = fractal(shape, stream(config.seed, "open"), beta=2.6, longest_px=180, shortest_px=3)
     cover[share_mask(open_land, 0.07)] = Cover.SCRUB
     grass = np.roll(open_land, 257, axis=1) - 0.06 * relief.slope_deg
@@ -101,10 +101,10 @@ def _farmed(config: SimulateConfig, relief: Relief) -> Mask:
 
 def _crops(field: NDArray[np.int64], seed: int, date: int) -> NDArray[np.uint8]:
     """Each field has its crop; half of them have changed by the second date."""
-    kind = hashed(field, salt=seed + 2)
-    turned = hashed(field, salt=seed + 3) < 0.5
+    kind = hashed(field, seed + 2)
+    turned = hashed(field, seed + 3) < 0.5
     if date:
-        kind = np.where(turned, hashed(field, salt=seed + 4), kind)
+        kind = np.where(turned, hashed(field, seed + 4), kind)
     bounds = np.array([0.34, 0.58, 0.78] if date else [0.40, 0.68, 0.80])
     kinds = np.array([Cover.CROP, Cover.GRASS, Cover.STUBBLE, Cover.BARE_FIELD], np.uint8)
     crops: NDArray[np.uint8] = kinds[np.searchsorted(bounds, kind)]
@@ -115,7 +115,7 @@ def _settled(config: SimulateConfig, farmed: Mask, block: NDArray[np.int64], blo
     """Farms and hamlets along the lanes between blocks."""
     shape = (farmed.shape[0], farmed.shape[1])
     rng = stream(config.seed, "settled")
-    chance = hashed(block, salt=config.seed + 6)
+    chance = hashed(block, config.seed + 6)
     dense = np.where(chance < 0.08, 0.5, np.where(chance < 0.5, 0.05, 0.0))
     lots = rng.random(shape, dtype=np.float32)
     settled: Mask = farmed & (block_edge > 1) & (block_edge < 7) & (lots < dense)
@@ -131,7 +131,7 @@ def _cut(
     post: NDArray[np.uint8],
 ) -> None:
     """Clear-cuts are whole stands; a third of them are felled between the dates."""
-    chance = hashed(stand, salt=config.seed + 5)
+    chance = hashed(stand, config.seed + 5)
     forest = ((post == Cover.BROADLEAF) | (post == Cover.CONIFER)) & ~farmed & (relief.slope_deg > 3)
     post[forest & (chance < 0.034)] = Cover.CLEAR_CUT
     pre[forest & (chance < 0.022)] = Cover.CLEAR_CUT

@@ -20,6 +20,15 @@ def _hash(a: int, b: int, salt: int) -> float:
 
 
 @njit(cache=True)
+def hashed(label: NDArray[np.int64], salt: int) -> NDArray[np.float32]:
+    """Uniform numbers in [0, 1) from whole numbers: the same label always gives the same number."""
+    values = np.empty(label.size, np.float32)
+    for i, one in enumerate(label.ravel()):
+        values[i] = min(_hash(int(one), 0, salt), 0.9999999)
+    return values.reshape(label.shape)
+
+
+@njit(cache=True)
 def stands(
     shape: tuple[int, int], cell: float, bend_rows: NDArray[np.float32], bend_cols: NDArray[np.float32], salt: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

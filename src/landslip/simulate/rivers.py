@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d
 
 from landslip.simulate.config import SimulateConfig
 from landslip.simulate.fields import Field2D, fractal, sample, stream
-from landslip.simulate.relief import Relief
+from landslip.simulate.relief import PIXEL_M, Relief
 
 _CHANNEL_M2 = 2.5e6
 _SHORTEST = 12
+_WIDEST = 16
 _FAR = np.float32(1e4)
 
 
@@ -28,14 +29,11 @@ class Rivers:
         Share of a cell under water, and under bare gravel or sand.
     road_m
         Distance in metres to the nearest road along a river (very far where there is none).
-    near_px
-        Distance in cells to the nearest river.
     """
 
     water: Field2D
     gravel: Field2D
     road_m: Field2D
-    near_px: Field2D
 
 
 def make_rivers(config: SimulateConfig, relief: Relief) -> Rivers:
@@ -46,18 +44,18 @@ def make_rivers(config: SimulateConfig, relief: Relief) -> Rivers:
     lines = _lines(relief)
     if not lines:
         none = np.zeros(shape, np.float32)
-        return Rivers(none, none, np.full(shape, _FAR), np.full(shape, _FAR))
+        return Rivers(none, none, np.full(shape, _FAR))
     swing = (0.5 + 2.5 * relief.plain).astype(np.float32)
     bar = fractal(shape, rng, beta=2.6, longest_px=50, shortest_px=4)
     # the water winds inside its gravel belt: two sets of bends
     belt_px, km2 = _distance(lines, relief, [swing * b for b in bends[:2]])
     water_px, _ = _distance(lines, relief, [swing * (b + 0.5 * w) for b, w in zip(bends[:2], bends[2:], strict=True)])
     half_water = np.clip(0.2 * np.sqrt(km2) * (1 + 0.2 * bar), 0.1, 6)
-    half_belt = np.clip(0.32 * np.sqrt(km2) * (1 + 0.9 * bar), 0, 14)
+    half_belt = np.clip(0.32 * np.sqrt(km2) * (1 + 0.9 * bar), 0, _WIDEST - 2)
     water = np.clip(half_water - water_px + 0.5, 0, 2 * half_water).clip(0, 1)
     gravel = np.clip(half_belt - belt_px + 0.5, 0, 1) * (half_belt > 0.5) * (1 - water)
     road_m = _roads(lines, shape, rng)
-    return Rivers(water.astype(np.float32), gravel.astype(np.float32), road_m, belt_px)
+    return Rivers(water.astype(np.float32), gravel.astype(np.float32), road_m)
 
 
 def _lines(relief: Relief) -> list[NDArray[np.float64]]:
@@ -103,16 +101,30 @@ def _trace(receiver: NDArray[np.int64], channel: NDArray[np.bool_]) -> tuple[NDA
 
 
 def _distance(lines: list[NDArray[np.float64]], relief: Relief, bend: list[Field2D]) -> tuple[Field2D, Field2D]:
-    """Distance in cells to the bent lines, and the drainage in km² of the nearest."""
-    shape = relief.z.shape
-    km2 = np.zeros(shape, np.float32)
+    """Distance in cells to the bent lines (far beyond the widest river), and the drainage in km² of the nearest."""
+    points = [np.zeros((3, 0))]
     for line in lines:
         rows, cols, size = _dense(line)
-        moved_r = np.rint(rows + sample(bend[0], rows, cols)).astype(int).clip(0, shape[0] - 1)
-        moved_c = np.rint(cols + sample(bend[1], rows, cols)).astype(int).clip(0, shape[1] - 1)
-        np.maximum.at(km2, (moved_r, moved_c), size.astype(np.float32))
-    distance, (near_r, near_c) = distance_transform_edt(km2 == 0, return_indices=True)
-    return distance.astype(np.float32), km2[near_r, near_c]
+        points.append(np.array([rows + sample(bend[0], rows, cols), cols + sample(bend[1], rows, cols), size]))
+    return _near(np.concatenate(points, axis=1), relief.z.shape, _WIDEST)
+
+
+@njit(cache=True)
+def _near(
+    points: NDArray[np.float64], shape: tuple[int, int], reach: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Distance of each cell to the nearest of (row, col, value) points within ``reach``, and that point's value."""
+    distance = np.full(shape, np.float32(1e4))
+    value = np.zeros(shape, np.float32)
+    for k in range(points.shape[1]):
+        row, col = int(np.rint(points[0, k])), int(np.rint(points[1, k]))
+        for r in range(max(row - reach, 0), min(row + reach + 1, shape[0])):
+            for c in range(max(col - reach, 0), min(col + reach + 1, shape[1])):
+                far = np.sqrt((r - points[0, k]) ** 2 + (c - points[1, k]) ** 2)
+                if far < distance[r, c]:
+                    distance[r, c] = far
+                    value[r, c] = points[2, k]
+    return distance, value
 
 
 def _dense(line: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -124,7 +136,7 @@ def _dense(line: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _roads(lines: list[NDArray[np.float64]], shape: tuple[int, int], rng: np.random.Generator) -> Field2D:
     """Distance in metres to roads that keep to one side of the larger rivers."""
-    fine = np.zeros((2 * shape[0], 2 * shape[1]), bool)
+    points = [np.zeros((3, 0))]
     for line in lines:
         side, aside = rng.choice([-1, 1]), rng.uniform(8, 16)
         if line[-1, 2] < 2 * _CHANNEL_M2 / 1e6 or len(line) < 60:
@@ -134,12 +146,6 @@ def _roads(lines: list[NDArray[np.float64]], shape: tuple[int, int], rng: np.ran
         along_r, along_c = np.gradient(rows), np.gradient(cols)
         length = np.maximum(np.hypot(along_r, along_c), 1e-6)
         away = side * (aside + np.sqrt(size) + gaussian_filter1d(rng.normal(0, 20, rows.size), 50, mode="nearest"))
-        r = np.rint(2 * (rows - along_c / length * away)).astype(int)
-        c = np.rint(2 * (cols + along_r / length * away)).astype(int)
-        ok = (r >= 0) & (c >= 0) & (r < fine.shape[0]) & (c < fine.shape[1])
-        fine[r[ok], c[ok]] = True
-    if not fine.any():
-        return np.full(shape, _FAR)
-    distance = distance_transform_edt(~fine).astype(np.float32) * 5
-    coarse: Field2D = distance.reshape(shape[0], 2, shape[1], 2).mean(axis=(1, 3))
-    return coarse
+        points.append(np.array([rows - along_c / length * away, cols + along_r / length * away, size]))
+    distance: Field2D = _near(np.concatenate(points, axis=1), shape, 3)[0] * np.float32(PIXEL_M)
+    return distance
