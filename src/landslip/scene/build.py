@@ -68,11 +68,15 @@ def build_scene(config: SceneConfig, out: str | os.PathLike[str], *, progress: P
         tally, counts = _write_rasters(inputs, config, out, progress)
         for remark in implausible(tally, [name for name in tally.layers if name.removeprefix("pre_") in VISIBLE]):
             remarks.add(remark)
-        if inputs.inventory is not None:
-            from landslip.scene.inventory_store import write_inventory
-
-            write_inventory(inputs.inventory, out / INVENTORY)
         content = scene_content(inputs, config, tally, counts)
+        if inputs.inventory is not None:
+            from landslip.scene.inventory_check import check_inventory  # imports geopandas
+
+            check = check_inventory(inputs.inventory, out / BANDS, inputs.layers)
+            check.inventory.write(out / INVENTORY)
+            content["inventory"] |= check.content
+            for remark in check.remarks:
+                remarks.add(remark)
         content["remarks"] = remarks.said
         content["sources"] = checksums(input_files(inputs, config), progress)
         write_json(
