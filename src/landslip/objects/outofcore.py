@@ -340,7 +340,7 @@ def _save(path: Path, part: Part, roots: NDArray[np.int32]) -> None:
 
 def _size_of(path: Path) -> tuple[int, int]:
     try:
-        with np.load(path) as content:
+        with path.open("rb") as handle, np.load(handle) as content:  # numpy leaves a damaged file open
             return int(content["pixel"].size), int(content["cost"].shape[0])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         message = f"{path}: is damaged; remove it and run again with --resume"
