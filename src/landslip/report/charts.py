@@ -290,10 +290,16 @@ def score_chart(entries: Sequence[tuple[str, Estimate, str, float | None]], axis
     if not entries:
         return None
     alt = "; ".join(f"{label} {number(estimate.value)}" for label, estimate, _, _ in entries)
-    panel = Panel("", partial(_draw_scores, entries=entries, axis=axis), alt, 460, 60 + 34 * len(entries))
-    marks = any(paper is not None for *_, paper in entries)
-    keys = (Key("this study, 95 % interval", "ink"), Key("the paper (open diamond)", "muted")) if marks else ()
-    return Chart(name, (panel,), keys)
+    panel = Panel(
+        "", partial(_draw_scores, entries=entries, axis=axis + _marks(entries)), alt, 460, 44 + 24 * len(entries)
+    )
+    return Chart(name, (panel,))
+
+
+def _marks(entries: Sequence[tuple[str, Estimate, str, float | None]]) -> str:
+    marks = ["bar: 95 % interval"] if any(estimate.has_interval for _, estimate, _, _ in entries) else []
+    marks += ["diamond: the paper"] if any(paper is not None for *_, paper in entries) else []
+    return f" ({', '.join(marks)})" if marks else ""
 
 
 def _draw_scores(figure: Any, entries: Sequence[Any], axis: str) -> None:  # noqa: ANN401 - matplotlib

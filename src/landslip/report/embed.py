@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,14 @@ from matplotlib.patheffects import withStroke
 from PIL import Image
 
 from landslip.report.maps import Picture
-from landslip.report.style import PAGE_WIDTH_IN, drawing, save_png
+from landslip.report.style import PAGE_HEIGHT_IN, PAGE_WIDTH_IN, drawing, save_png
 
 QUALITY: Final = 84
 """Of lossy WebP: a third of the size of PNG with no visible loss on satellite images."""
+
+LINE_IN: Final = 0.125
+LETTERS_PER_IN: Final = 17
+"""Room that a title takes in print, at 7 points."""
 
 BAR_SHARE: Final = 0.28
 """A scale bar is at most this share of a picture's width."""
@@ -69,7 +74,7 @@ def scale_bar(width_m: float) -> ScaleBar:
 
 
 def save_pictures(
-    pictures: Sequence[Picture], path: Path, *, columns: int, colors: Sequence[tuple[str, str]] = ()
+    pictures: Sequence[Picture], path: Path, *, columns: int | None = None, colors: Sequence[tuple[str, str]] = ()
 ) -> Path:
     """Lay pictures out for print, with a legend of colours and scale bars.
 
@@ -80,24 +85,34 @@ def save_pictures(
     path
         The PNG.
     columns
-        How many side by side.
+        How many side by side; by default as few as fit one page.
     colors
         Legend: text and colour.
     """
+    tallest = max(p.pixels.shape[0] / p.pixels.shape[1] for p in pictures)
+    legend_in = 0.32 if colors else 0.0
+
+    def titles(columns: int) -> list[str]:
+        return [textwrap.fill(p.title, max(6, int(PAGE_WIDTH_IN / columns * LETTERS_PER_IN))) for p in pictures]
+
+    def height(columns: int) -> float:
+        title_in = 0.1 + LINE_IN * max(title.count("\n") + 1 for title in titles(columns))
+        total: float = -(-len(pictures) // columns) * (PAGE_WIDTH_IN / columns * tallest + title_in) + legend_in
+        return total
+
+    if columns is None:
+        columns = next((n for n in range(1, len(pictures)) if height(n) <= PAGE_HEIGHT_IN), len(pictures))
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
-    tallest = max(p.pixels.shape[0] / p.pixels.shape[1] for p in pictures)
-    cell = PAGE_WIDTH_IN / columns
-    legend_in = 0.32 if colors else 0.0
     with drawing(screen=False):
-        figure = Figure(figsize=(PAGE_WIDTH_IN, rows * (cell * tallest + 0.22) + legend_in), layout="constrained")
+        figure = Figure(figsize=(PAGE_WIDTH_IN, height(columns)), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False)
         for ax in axes.flat:
             ax.axis("off")
-        for ax, picture in zip(axes.flat, pictures, strict=False):
+        for ax, picture, title in zip(axes.flat, pictures, titles(columns), strict=False):
             ax.imshow(picture.pixels, interpolation="nearest" if picture.exact else "antialiased")
             if picture.title:
-                ax.set_title(picture.title, fontsize=7, loc="left", pad=3, wrap=True)
+                ax.set_title(title, fontsize=7, loc="left", pad=3)
             if picture.pixel_m:
                 _draw_bar(ax, picture)
         if colors:

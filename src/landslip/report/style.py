@@ -24,6 +24,8 @@ from landslip.files import atomic_path
 DPI: Final = 300
 PAGE_WIDTH_IN: Final = 7.2
 """Text width of an A4 page with usual margins."""
+PAGE_HEIGHT_IN: Final = 8.6
+"""Its height, with room for a caption."""
 
 PALETTE: Final = {
     "ink": "#1c2126",

@@ -87,12 +87,9 @@ def _save_figures(study: Study, pictures: Pictures, drawn: dict[str, Chart], fol
         if chart is not None:
             save_chart(chart, folder)
     if pictures.split:
-        save_pictures(
-            pictures.split, folder / "figure-1-split.png", columns=min(2, len(pictures.split)), colors=PART_LEGEND
-        )
+        save_pictures(pictures.split, folder / "figure-1-split.png", colors=PART_LEGEND)
     if pictures.maps:
-        wide = pictures.maps[0].pixels.shape[1] > 1.4 * pictures.maps[0].pixels.shape[0]
-        save_pictures(pictures.maps, folder / "figure-3-maps.png", columns=2 if wide else 3, colors=MAP_LEGEND)
+        save_pictures(pictures.maps, folder / "figure-3-maps.png", colors=MAP_LEGEND)
     if pictures.zooms:
         flat = [picture for zoom in pictures.zooms for picture in zoom.pictures]
         columns = len(pictures.zooms[0].pictures)
