@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from landslip.config import Config
 from landslip.errors import OutputError
@@ -32,6 +32,17 @@ class DemoConfig(Config):
     epochs: int = Field(10, ge=1)
     """Epochs of the rows without augmentation; rows with five turned copies of each tile see five times as many."""
     seed: int = Field(0, ge=0)
+    rows: tuple[str, ...] = Field(ROWS, min_length=1)
+    """Rows of the study that are run."""
+
+    @field_validator("rows")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in ROWS:
+                message = f"there is no row {name!r}; rows are: {', '.join(ROWS)}"
+                raise ValueError(message)
+        return value
 
 
 def run_demo(
@@ -62,6 +73,7 @@ def run_demo(
     config = config or DemoConfig()
     folder = Path(out)
     with locked(folder):
+        _same_settings(folder, config)
         return _run(folder, config, progress)
 
 
@@ -71,7 +83,6 @@ def _run(folder: Path, config: DemoConfig, progress: Progress) -> StudyResult:
     from landslip.simulate import SimulateConfig, simulate_event
     from landslip.study import run_study
 
-    _same_settings(folder, config)
     raw, scene = folder / "raw", folder / "scene"
     if not (raw / "event.json").exists():
         simulate_event(SimulateConfig(size_px=config.size_px, seed=config.seed), raw, progress=progress)
@@ -95,7 +106,7 @@ def study_config(scene: Path, config: DemoConfig) -> StudyConfig:
         {
             "title": "Demo: the paper's comparison on a simulated event",
             "data": {"scene": str(scene)},
-            "only": list(ROWS),
+            "only": list(config.rows),
             "seeds": [config.seed],
             "split": {"seed": config.seed},
             "train": {"epochs": config.epochs, "batch": 4},
@@ -117,6 +128,9 @@ def _same_settings(folder: Path, config: DemoConfig) -> None:
         return
     before = DemoConfig.from_toml(path)
     if before != config:
-        changed = [name for name in DemoConfig.model_fields if getattr(before, name) != getattr(config, name)]
-        message = f"{folder}: was begun with another {', '.join(changed)}; choose another --out"
+        was, now = before.to_dict(), config.to_dict()
+        name = next(name for name in was if was[name] != now[name])
+        message = (
+            f"{folder}: was begun with {name} = {was[name]}, now {now[name]}; go back to it, or choose another --out"
+        )
         raise OutputError(message)

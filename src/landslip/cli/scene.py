@@ -28,6 +28,9 @@ def command(
     out: OutFolder,
     inventory: Annotated[str | None, typer.Option("--inventory", help="Landslide polygons.")] = None,
     inventory_layer: Annotated[str | None, typer.Option("--inventory-layer", help="Layer of that file.")] = None,
+    inventory_encoding: Annotated[
+        str | None, typer.Option("--inventory-encoding", help="Encoding of its attributes: UTF-8, CP932 ...")
+    ] = None,
     aoi: Annotated[
         str | None, typer.Option("--aoi", help="Polygon of the mapped area; outside it labels are unknown.")
     ] = None,

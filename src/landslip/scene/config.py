@@ -26,6 +26,8 @@ class SceneConfig(Config):
     """Landslide polygons."""
     inventory_layer: str | None = None
     """Layer of the inventory file, where it has several."""
+    inventory_encoding: str | None = None
+    """Encoding of the inventory's attributes, where the file states none or a wrong one."""
     aoi: str | None = None
     """Polygon of the area that was mapped; outside it labels are unknown."""
     crs: str = "auto"

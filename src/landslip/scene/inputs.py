@@ -116,7 +116,7 @@ def _open_inventory(config: SceneConfig, grid: Grid, remarks: Remarks) -> tuple[
         return None, None
     from landslip.scene.inventory import NO_EXTENT, read_aoi, read_inventory  # imports geopandas
 
-    inventory = read_inventory(config.inventory, grid, layer=config.inventory_layer)
+    inventory = read_inventory(config.inventory, grid, layer=config.inventory_layer, encoding=config.inventory_encoding)
     if inventory.hygiene.changed:
         remarks.add(f"{Path(config.inventory).name}: {' '.join(inventory.hygiene.words)}")
     if config.aoi is None:

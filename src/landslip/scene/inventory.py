@@ -132,7 +132,8 @@ def read_inventory(
     Raises
     ------
     MissingInputError, InputError, CRSMismatchError
-        The file is absent, not a polygon inventory, or without a CRS; the message says the remedy.
+        The file is absent, not a polygon inventory, without a CRS, or none of its polygons encloses an area;
+        the message says the remedy.
     CoverageError
         No landslide lies in the scene.
     """
@@ -147,6 +148,9 @@ def read_inventory(
         raise CoverageError(elsewhere(path, "inventory", frame, grid))
     located = frame[inside].to_crs(grid.crs)
     frame, found = _ordered(located, grid)
+    if len(frame) == 0 and found["beyond"] == 0:
+        message = f"{path}: no polygon in the scene encloses an area, all are slivers; give the landslides' outlines"
+        raise InputError(message)
     if len(frame) == 0:
         raise CoverageError(elsewhere(path, "inventory", located, grid))
     shapes, nowhere, hidden = shapes_of_all(grid, np.asarray(frame.geometry.values), frame["id"].to_numpy())
