@@ -224,3 +224,19 @@ def test_models_are_named_in_the_record(tmp_path, make_scene):
     models = result.content["models"]
     assert len({model["checksum"] for model in models}) == 2
     assert models[0]["licence"] == "made in a test"
+
+
+def test_polygons_corrected_by_a_person_come_back_as_labels(finished, tmp_path):
+    from landslip.scene.inventory import rasterise, read_inventory
+
+    scene, result = finished
+    shutil.copy(result.folder / "landslides.gpkg", tmp_path / "edited.gpkg")
+    frame = geopandas.read_file(tmp_path / "edited.gpkg", layer="landslides")
+    added = shapely.box(500_400, 4_699_300, 500_440, 4_699_340)
+    kept = frame.iloc[1:].copy()
+    edited = geopandas.GeoDataFrame(geometry=[*kept.geometry, added], crs=frame.crs)
+    edited.to_file(tmp_path / "edited.gpkg", layer="landslides", mode="w")
+    inventory = read_inventory(tmp_path / "edited.gpkg", scene.grid, layer="landslides")
+    labels, _ = rasterise(inventory, scene.grid)
+    union = shapely.union_all(edited.geometry.to_numpy())
+    assert labels.sum() * 100 == pytest.approx(union.area)
