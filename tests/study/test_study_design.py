@@ -114,6 +114,12 @@ def test_layers_that_cannot_be():
         ({"data": {"scene": "a"}, "design": "rows"}, "needs at least one"),
         ({"data": {"scene": "a"}, "rows": [{"name": "A b"}]}, "is no folder name"),
         ({"data": {"patches": "a", "test_polygon": "p.gpkg"}}, "test_polygon needs a single scene"),
+        (
+            {"data": {"scene": "a", "test_polygon": "p"}, "split": {"folds": 3}},
+            "split.folds and data.test_polygon both",
+        ),
+        ({"data": {"patches": "a"}, "split": {"design": "supplied", "folds": 3}}, "'supplied' both say what is tested"),
+        ({"data": {"tiles": "a"}, "leave_one_region_out": True}, "leave_one_region_out and data.tiles both"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(content, message):

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pyproj import CRS
 from study_data import make_area
 
 from landslip.data.tileset import Part
@@ -11,7 +12,7 @@ from landslip.splits import SplitConfig
 from landslip.study.config import DataConfig, StudyConfig
 from landslip.study.guard import autocorrelation_range, guard
 from landslip.study.prepare import Fold, plan_folds, prepare
-from landslip.study.sources import Area, PatchPlaces, Source, number_landslides
+from landslip.study.sources import Area, PatchPlaces, Source, number_landslides, open_source
 
 BASE = ("blue", "green", "red", "slope")
 LAYERS = (*BASE, "ngrdi", "red_obj", "ngrdi_obj")
@@ -193,6 +194,50 @@ def test_guard_refuses_patches_that_touch():
     assert guard(apart, (), fold, refuse=True)["distance_px"] is None
 
 
+def test_guard_speaks_plainly_where_the_range_is_open(settings):
+    tiles = made(Source((make_area(),)), settings).tiles
+    half = np.zeros(tiles.label.shape, np.uint8)
+    half[: len(tiles) // 2] = 1  # whole tiles alike: no lag within a tile is long enough
+    found = guard(replace(tiles, label=half), (), Fold("main", settings.split, ""), refuse=False)
+    assert "alike over more than 16 px" in found["text"]
+
+
+def test_guard_measures_tiles_of_a_scene_pixel_by_pixel(settings):
+    # parts end within tiles, which then stand for both: their pixels are apart all the same
+    config = settings.model_copy(update={"split": SplitConfig(tile=32, block_tiles=1, buffer_px=8, test_fraction=0.27)})
+    prepared = made(Source((make_area(),)), config)
+    fold = Fold("main", config.split, "")
+    apart = guard(prepared.tiles, prepared.splits, fold, refuse=False)["distance_px"]
+    assert apart == 8
+    assert guard(prepared.tiles, (), fold, refuse=False)["distance_px"] == apart
+
+
+def test_guard_sees_scenes_that_lie_on_one_another(settings):
+    from landslip.grid import Grid
+
+    def placed(region, west):
+        area = make_area(seed=region, region=region)
+        grid = Grid.from_bounds((west, 0, west + 5120, 2560), 10, CRS.from_epsg(32651))
+        return replace(area, about={"path": f"scene{region}", "grid": grid.to_dict()})
+
+    for west, verdict in ((400_000, {"leaks"}), (500_000, {"ok", "warning"})):
+        source = Source((placed(0, 400_000), placed(1, west)))
+        split = settings.split.model_copy(update={"test_regions": (1,)})
+        prepared = made(source, settings.model_copy(update={"split": split}))
+        found = guard(prepared.tiles, prepared.splits, Fold("main", split, ""), refuse=False)
+        assert found["verdict"] in verdict
+
+
+def test_guard_knows_no_distance_between_patches_without_places():
+    settings = patch_settings()
+    source = patch_source()
+    source = replace(source, places=replace(source.places, placed=False))
+    tiles = made(source, settings, ("red",)).tiles
+    found = guard(tiles, (), Fold("main", settings.split, ""), refuse=False)
+    assert (found["distance_px"], found["verdict"]) == (None, "warning")
+    assert "do not say where they lie" in found["text"]
+
+
 def test_autocorrelation_range_of_squares_is_their_edge():
     rng = np.random.default_rng(0)
     for edge in (4, 8):
@@ -203,3 +248,39 @@ def test_autocorrelation_range_of_squares_is_their_edge():
     noise = rng.normal(size=(20, 32, 32)).astype(np.float32)
     assert autocorrelation_range(noise, np.ones(noise.shape, bool)) == (1, False)
     assert autocorrelation_range(np.ones((2, 8, 8), np.float32), np.ones((2, 8, 8), bool)) == (0, False)
+
+
+def test_only_the_patches_and_bands_that_are_wanted_are_read(tmp_path, monkeypatch):
+    from landslip.data.npz import NpzFile
+    from landslip.study.design import bands_of_study
+
+    rng = np.random.default_rng(0)
+    names = ("red", "green", "blue", "nir", "swir1", "slope", "elevation")
+    image = rng.random((12, 32, 32, len(names)), np.float32)
+    mask = (rng.random((12, 32, 32)) > 0.8).astype(np.uint8)
+    np.savez(tmp_path / "p.npz", image=image, mask=mask, bands=np.array(names), row=np.arange(12), col=np.arange(12))
+    read = []
+    original = NpzFile.read
+    monkeypatch.setattr(
+        NpzFile, "read", lambda self, i, bands: read.append((i, len(bands))) or original(self, i, bands)
+    )
+    data = DataConfig(patches=tmp_path / "p.npz", limit=8)
+    config = StudyConfig(data=data)
+    source = open_source(data, seed=3, bands=lambda there: bands_of_study(config, there))
+    assert source.bands == ("red", "green", "blue", "nir", "slope")
+    assert {count for _, count in read} == {5}
+    assert {i for i, _ in read} == set(source.places.index.tolist())
+    whole = open_source(data, seed=3)
+    assert set(whole.bands) == set(names)
+    for name in source.bands:
+        np.testing.assert_array_equal(source.areas[0].bands[name], whole.areas[0].bands[name])
+    np.testing.assert_array_equal(
+        whole.areas[0].bands["swir1"].reshape(8, 32, 32), image[whole.places.index, :, :, names.index("swir1")]
+    )
+    assert source.places.placed
+
+
+def test_patches_whose_order_stands_for_places_are_not_taken_to_be_placed(tmp_path):
+    image = np.random.default_rng(0).random((9, 32, 32, 3), np.float32)
+    np.savez(tmp_path / "p.npz", image=image, mask=(image[..., 0] > 0.8).astype(np.uint8))
+    assert not open_source(DataConfig(patches=tmp_path / "p.npz")).places.placed

@@ -129,7 +129,7 @@ def _head(path: Path) -> _Head:
 def _places(heads: Sequence[_Head]) -> Places:
     n = len(heads)
     if not all(head.crs for head in heads):
-        return Places(np.zeros(n, np.int32), np.arange(n, dtype=np.int32), np.zeros(n, np.int32))
+        return Places(np.zeros(n, np.int32), np.arange(n, dtype=np.int32), np.zeros(n, np.int32), known=False)
     names = sorted({head.crs for head in heads})
     region = np.array([names.index(head.crs) for head in heads], np.int32)
     left, top = (np.array([getattr(head, name) for head in heads]) for name in ("left", "top"))

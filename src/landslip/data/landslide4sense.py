@@ -41,7 +41,7 @@ class Landslide4SenseFolder:
         self.names = tuple(file.stem for file in self._images)
         number = np.array([number_in(name) for name in self.names], np.int32)
         zero = np.zeros(len(number), np.int32)
-        self.places = Places(zero, number, zero)
+        self.places = Places(zero, number, zero, known=False)
 
     @staticmethod
     def accepts(path: Path) -> bool:

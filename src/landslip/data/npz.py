@@ -52,6 +52,7 @@ class NpzFile:
             col=self._per_patch(small, "col", np.arange(self._count)).astype(np.int32),
             region=self._per_patch(small, "region", zero).astype(np.int32),
             split=self._per_patch(small, "split", zero).astype(str) if "split" in small else None,
+            known={"row", "col"} <= small.keys(),
         )
 
     @staticmethod

@@ -30,6 +30,8 @@ class Places:
     col: NDArray[np.int32]
     region: NDArray[np.int32]
     split: NDArray[np.str_] | None = None
+    known: bool = True
+    """Whether the data say where patches lie; else places are a guess from their order."""
 
 
 def band_names(given: Sequence[str] | None, count: int, where: object) -> tuple[str, ...]:

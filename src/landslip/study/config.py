@@ -148,6 +148,21 @@ class StudyConfig(Config):
         if len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
             message = "seeds must be different whole numbers from 0"
             raise ValueError(message)
+        several = (
+            "leave_one_region_out" if self.leave_one_region_out
+            else "split.folds" if self.split.folds
+            else "split.test_regions" if self.split.test_regions
+            else ""
+        )  # fmt: skip
+        given = (
+            "data.test_polygon" if self.data.test_polygon is not None
+            else "split.design = 'supplied'" if self.split.design == "supplied"
+            else "data.tiles" if self.data.tiles is not None
+            else ""
+        )  # fmt: skip
+        if several and given:
+            message = f"{several} and {given} both say what is tested; take one of them out"
+            raise ValueError(message)
         names = [row.name for row in self.rows]
         if len(set(names)) != len(names):
             message = f"row {next(name for name in names if names.count(name) > 1)!r} is listed twice"

@@ -86,6 +86,14 @@ def plan_rows(config: StudyConfig, bands: Sequence[str]) -> tuple[RowConfig, ...
     return _checked(config, rows, bands)
 
 
+def bands_of_study(config: StudyConfig, bands: Sequence[str]) -> tuple[str, ...]:
+    """Name those of the bands that some row of the design, kept or not, or the segmentation is made from."""
+    rows = plan_rows(config.model_copy(update={"only": ()}), bands)
+    layers = {name for row in rows for name in row.layers}
+    inputs = tuple(config.objects.inputs or (name for name in IMAGE if name in bands))
+    return bands_needed((*base_layers(config, bands), *sorted(layers), *inputs))
+
+
 def _checked(config: StudyConfig, rows: list[RowConfig], bands: Sequence[str]) -> tuple[RowConfig, ...]:
     names = [row.name for row in rows]
     for name in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,11 +36,17 @@ def guard(tiles: TileSet, splits: Sequence[Split], fold: Fold, *, refuse: bool) 
     SplitError
         With ``refuse``, when the verdict is not ``ok``.
     """
-    gap = _gap_of_scenes(splits) if splits else _gap_of_patches(tiles)
+    gap = _gap(tiles, splits)
     training = tiles.of(Part.TRAIN)
     reach, open_ended = autocorrelation_range((training.label == 1).astype(np.float32), training.counted())
-    shown = f"{'over ' if open_ended else ''}{reach} px"
-    if gap is None:
+    shown = f"{'more than ' if open_ended else ''}{reach} px"
+    if tiles.meta.get("placed") is False:
+        gap, verdict = None, "warning"
+        text = (
+            "the patches do not say where they lie, so nobody knows how far test lies from training; "
+            f"labels are alike over {shown}"
+        )
+    elif gap is None:
         verdict, text = "ok", f"no test pixel shares a region with training; labels are alike over {shown}"
     elif gap == 0:
         verdict = "leaks"
@@ -101,26 +108,67 @@ def _correlate(field: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     return np.asarray(np.fft.irfft2(spectrum * spectrum.conj(), (size, size)), dtype=np.float64)
 
 
-def _gap_of_scenes(splits: Sequence[Split]) -> int | None:
+def _gap(tiles: TileSet, splits: Sequence[Split]) -> int | None:
+    if not splits and tiles.meta.get("kind") != "scene":
+        return _gap_of_patches(tiles)
+    parts = [split.part for split in splits] or [_part_of_tiles(tiles, region) for region in np.unique(tiles.region)]
+    if len(splits) > 1 and _overlap(tiles, parts):
+        return 0
+    gaps = [gap for part in parts if (gap := _gap_of_scene(part)) is not None]
+    return min(gaps) if gaps else None
+
+
+def _gap_of_scene(part: NDArray[np.uint8]) -> int | None:
     from scipy import ndimage
 
-    gaps = []
-    for split in splits:
-        seen = (split.part == TRAIN) | (split.part == VALIDATION)
-        if seen.any() and (split.part == TEST).any():
-            away = ndimage.distance_transform_cdt(~seen, metric="chessboard")
-            gaps.append(int(away[split.part == TEST].min()) - 1)
-    return min(gaps) if gaps else None
+    seen, test = (part == TRAIN) | (part == VALIDATION), part == TEST
+    if not seen.any() or not test.any():
+        return None
+    away = ndimage.distance_transform_cdt(~seen, metric="chessboard")
+    return int(away[test].min()) - 1
+
+
+def _part_of_tiles(tiles: TileSet, region: int) -> NDArray[np.uint8]:
+    """Part of every pixel of a scene, put together from its tiles: a tile holds nothing of other parts."""
+    here = np.flatnonzero(tiles.region == region)
+    row, col = tiles.row[here] - tiles.row[here].min(), tiles.col[here] - tiles.col[here].min()
+    part = np.zeros((int(row.max()) + tiles.size, int(col.max()) + tiles.size), np.uint8)
+    for i, r, c in zip(here, row, col, strict=True):
+        own = np.isfinite(tiles.image[i]).any(axis=0) & (tiles.label[i] <= 1)
+        part[r : r + tiles.size, c : c + tiles.size][own] = tiles.part[i]
+    return part
+
+
+def _overlap(tiles: TileSet, parts: Sequence[NDArray[np.uint8]]) -> bool:
+    """Whether a test pixel of one scene lies on a training or validation pixel of another."""
+    grids = [source.get("grid") for source in tiles.meta.get("sources", [])]
+    if len(grids) != len(parts) or not all(grids):
+        return False
+    from pyproj import Transformer
+
+    from landslip.grid import Grid
+
+    known = [Grid.from_dict(grid) for grid in grids]
+    for (one, mine), (other, theirs) in itertools.permutations(zip(known, parts, strict=True), 2):
+        if not one.contains_bounds(other.bounds, other.crs):
+            continue
+        row, col = np.nonzero(mine == TEST)
+        x, y = one.transform * (col + 0.5, row + 0.5)
+        x, y = Transformer.from_crs(one.crs, other.crs, always_xy=True).transform(x, y)
+        there = [np.floor(values).astype(np.int64) for values in ~other.transform * (x, y)]
+        inside = (there[0] >= 0) & (there[0] < theirs.shape[1]) & (there[1] >= 0) & (there[1] < theirs.shape[0])
+        if np.isin(theirs[there[1][inside], there[0][inside]], (TRAIN, VALIDATION)).any():
+            return True
+    return False
 
 
 def _gap_of_patches(tiles: TileSet) -> int | None:
     gaps = []
-    step = tiles.size if tiles.meta.get("kind") != "scene" else 1
     for region in np.unique(tiles.region):
         seen = np.flatnonzero((tiles.region == region) & np.isin(tiles.part, (TRAIN, VALIDATION)))
         test = np.flatnonzero((tiles.region == region) & (tiles.part == TEST))
         if seen.size and test.size:
-            rows = np.abs(tiles.row[test, None].astype(np.int64) - tiles.row[seen]) * step
-            cols = np.abs(tiles.col[test, None].astype(np.int64) - tiles.col[seen]) * step
+            rows = np.abs(tiles.row[test, None].astype(np.int64) - tiles.row[seen]) * tiles.size
+            cols = np.abs(tiles.col[test, None].astype(np.int64) - tiles.col[seen]) * tiles.size
             gaps.append(max(0, int(np.maximum(rows, cols).min()) - tiles.size))
     return min(gaps) if gaps else None

@@ -321,6 +321,8 @@ def _described(tiles: TileSet, source: Source, config: StudyConfig) -> TileSet:
         "simulated": any(area.about.get("simulated", False) for area in source.areas),
         "split": config.split.to_dict(),
     }
+    if source.places is not None:
+        meta["placed"] = source.places.placed
     return replace(tiles, meta=meta)
 
 

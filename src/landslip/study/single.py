@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field
 
 from landslip.config import Config, read_toml
 from landslip.data.tileset import Part, TileSet
+from landslip.layers.catalogue import bands_needed
 from landslip.layers.fit import ObjectOptions
 from landslip.progress import SILENT, Progress
 from landslip.splits import SplitConfig
 from landslip.study.config import DataConfig, StudyConfig
-from landslip.study.design import base_layers, layer_sets
+from landslip.study.design import IMAGE, base_layers, layer_sets
 from landslip.study.prepare import plan_folds, prepare
 from landslip.study.sources import open_source
 from landslip.training import TrainConfig
@@ -61,11 +63,18 @@ def prepare_tiles(config: TilesConfig, *, objects: bool = False, progress: Progr
         tiles = TileSet.load(config.data.tiles)
         return tiles if config.layers is None else tiles.select(config.layers)
     settings = StudyConfig(data=config.data, split=config.split, objects=config.objects)
+
+    def choose(bands: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        base = base_layers(settings, bands) if config.layers is None else config.layers
+        return base, layer_sets(base, bands)["objects"] if objects and config.layers is None else base
+
+    def needed(bands: tuple[str, ...]) -> tuple[str, ...]:
+        return bands_needed((*choose(bands)[1], *(config.objects.inputs or (name for name in IMAGE if name in bands))))
+
     with progress.task("reading data", 1) as task:
-        source = open_source(config.data, seed=config.split.seed)
+        source = open_source(config.data, seed=config.split.seed, bands=needed)
         task.advance()
-    base = base_layers(settings, source.bands) if config.layers is None else config.layers
-    layers = layer_sets(base, source.bands)["objects"] if objects and config.layers is None else base
+    base, layers = choose(source.bands)
     plain = tuple(name for name in base if not name.endswith("_obj")) or base
     with progress.task("building layers and tiles", 1) as task:
         tiles = prepare(source, plain, layers, plan_folds(settings, source)[0], settings).tiles

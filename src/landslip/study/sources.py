@@ -6,10 +6,10 @@ Reads; splits, layers and tiles are made from it elsewhere.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,13 @@ from landslip.errors import ConfigError, InputError
 from landslip.layers.catalogue import IMAGE_BANDS, TERRAIN
 from landslip.study.config import DataConfig
 
+if TYPE_CHECKING:
+    from landslip.data.patches import PatchDataset
+
 log = logging.getLogger(__name__)
+
+Wanted = Sequence[str] | Callable[[tuple[str, ...]], Iterable[str]]
+"""Bands to read, or a function that names them from those that there are."""
 
 Scaling = Literal["reflectance", "per-patch-maximum", "random-scale"]
 
@@ -75,6 +81,8 @@ class PatchPlaces:
     """Number of the patch in the whole set."""
     supplied: NDArray[np.str_] | None
     size: int
+    placed: bool = True
+    """Whether the data say where patches lie; else rows and columns are a guess from their order."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ class Source:
         return tuple(name for name in self.areas[0].bands if all(name in area.bands for area in self.areas))
 
 
-def open_source(config: DataConfig, *, seed: int = 0, bands: Sequence[str] | None = None) -> Source:
+def open_source(config: DataConfig, *, seed: int = 0, bands: Wanted | None = None) -> Source:
     """Read the data of a study.
 
     Parameters
@@ -100,7 +108,8 @@ def open_source(config: DataConfig, *, seed: int = 0, bands: Sequence[str] | Non
     seed
         Of the draw, when a part of a patch set is taken.
     bands
-        Bands of a patch set to read; default all that layers can be made from.
+        Bands of a patch set to read, or a function from those that there are to those; default all that layers
+        can be made from.
 
     Raises
     ------
@@ -164,7 +173,7 @@ def _burnt(path: Path, scene: Any) -> NDArray[np.bool_]:  # noqa: ANN401 - a Sce
     return inside
 
 
-def _from_patches(config: DataConfig, seed: int, wanted: Sequence[str] | None) -> Source:
+def _from_patches(config: DataConfig, seed: int, wanted: Wanted | None) -> Source:
     from landslip.data.patches import open_patches
     from landslip.layers.stack import as_raster
 
@@ -172,26 +181,46 @@ def _from_patches(config: DataConfig, seed: int, wanted: Sequence[str] | None) -
     patches = open_patches(config.patches)
     known = (*IMAGE_BANDS, *TERRAIN)
     plain = [name for name in patches.bands if name.removeprefix("pre_") in known]
+    if callable(wanted):
+        needed = set(wanted(tuple(plain)))
+        wanted = [name for name in plain if name in needed]
     patches = patches.select(plain if wanted is None else wanted)
-    if patches.label is None:
+    if not patches.reader.labelled:
         message = f"{config.patches}: the patches have no masks, so nothing can be learned from them"
         raise InputError(message)
     keep = _kept(config, patches, seed)
-    image, label = patches.image[keep], patches.label[keep]
+    bands, label = _read(patches, keep)
     landslide = number_landslides(label)
     if not landslide.any():
         message = f"{config.patches}: not a single landslide pixel in the patches; look at the masks"
         raise InputError(message)
-    bands = {name: as_raster(image[:, i]) for i, name in enumerate(patches.bands)}
     supplied = None if patches.split is None else np.asarray(patches.split)[keep].astype(str)
     row, col, region = (np.asarray(getattr(patches, name))[keep].astype(np.int32) for name in ("row", "col", "region"))
+    placed = patches.reader.places.known
     if len(np.unique(np.stack([region, row, col]), axis=1).T) < len(keep):
         log.warning("%s: patches without places of their own; neighbours cannot be kept apart", config.patches)
-        row, col = np.zeros_like(row), 2 * np.arange(len(keep), dtype=np.int32)
-    places = PatchPlaces(row, col, region, keep, supplied, int(label.shape[-1]))
+        row, col, placed = np.zeros_like(row), 2 * np.arange(len(keep), dtype=np.int32), False
+    places = PatchPlaces(row, col, region, keep, supplied, int(label.shape[-1]), placed)
     about = {"path": Path(config.patches).name, "patches": len(label), "regions": np.unique(places.region).tolist()}
     scaling: Scaling = getattr(patches, "scaling", "reflectance")
     return Source((Area(bands, as_raster(label), as_raster(landslide), scaling=scaling, about=about),), places)
+
+
+def _read(patches: PatchDataset, keep: NDArray[np.int64]) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.uint8]]:
+    """Read patches one by one into tall bands, so that they are in memory once."""
+    first, _ = patches.read(int(keep[0]))
+    size = first.shape[1:]
+    tall = {name: np.empty((len(keep) * size[0], size[1]), np.float32) for name in patches.bands}
+    label = np.empty((len(keep), *size), np.uint8)
+    for i, number in enumerate(keep):
+        image, label_of = patches.read(int(number))
+        if image.shape[1:] != size:
+            message = f"patch {patches.names[number]}: {image.shape[1:]}, others are {size}; all must have one size"
+            raise InputError(message)
+        for name, layer in zip(patches.bands, image, strict=True):
+            tall[name][i * size[0] : (i + 1) * size[0]] = layer
+        label[i] = label_of
+    return tall, label
 
 
 def _kept(config: DataConfig, patches: Any, seed: int) -> NDArray[np.int64]:  # noqa: ANN401 - a PatchDataset

@@ -20,7 +20,7 @@ from landslip.files import FORMAT, atomic_path, check_format, locked, read_json,
 from landslip.progress import SILENT, Progress
 from landslip.study.checks import check_runs
 from landslip.study.config import RowConfig, StudyConfig
-from landslip.study.design import base_layers, plan_rows
+from landslip.study.design import bands_of_study, base_layers, plan_rows
 from landslip.study.guard import guard
 from landslip.study.prepare import Fold, Prepared, plan_folds, prepare
 from landslip.study.results import Results, parts_entry
@@ -144,7 +144,7 @@ def make_plan(config: StudyConfig, folder: Path, *, progress: Progress = SILENT)
         tiles = TileSet.load(config.data.tiles)
         return _write_plan(config, folder, tiles.layers, plan_folds(config, None), {"main": Prepared(tiles)})
     with progress.task("reading data", 1) as task:
-        source = open_source(config.data, seed=config.split.seed)
+        source = open_source(config.data, seed=config.split.seed, bands=lambda there: bands_of_study(config, there))
         task.advance()
     if config.transfer:
         check_places(source)
@@ -292,7 +292,7 @@ def _do_transfer(plan: Plan, folder: Path, progress: Progress) -> list[dict[str,
         message = "transfer needs scenes or patches, not tiles: layers are fitted on each place anew"
         raise ConfigError(message)
     with progress.task("reading data", 1) as task:
-        source = open_source(config.data, seed=config.split.seed)
+        source = open_source(config.data, seed=config.split.seed, bands=lambda there: bands_of_study(config, there))
         task.advance()
     return run_transfer(source, plan.base, plan.rows, config, folder, progress)
 
