@@ -97,3 +97,17 @@ def test_rows_that_are_not_there_are_named(tmp_path):
     config = StudyConfig(data=DataConfig(patches="p"), layers=("red",), forest=False, transfer_rows=("nothing",))
     with pytest.raises(ConfigError, match="transfer_rows names no row of the study; rows are: unet"):
         run_transfer(two_regions(), ("red",), plan_rows(config, ("red",)), config, tmp_path, SILENT)
+
+
+def test_a_run_that_begins_from_another_is_the_same_wherever_the_study_lies():
+    from landslip.study.config import RowConfig
+    from landslip.study.prepare import Fold
+    from landslip.study.runs import Run
+    from landslip.training import TrainConfig
+
+    def run(place, origin="runs/unet/seed0"):
+        train = TrainConfig(weights=f"{place}/{origin}")
+        return Run(RowConfig(name="unet"), 0, Fold("main", SplitConfig(), ""), "runs/x", train, begins_from=origin)
+
+    assert run("here").digest("t") == run("there").digest("t")
+    assert run("here").digest("t") != run("here", "runs/unet/seed1").digest("t")

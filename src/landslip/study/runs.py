@@ -41,18 +41,26 @@ class Run:
     folder: str
     train: TrainConfig | None
     """Training settings; None for the random forest."""
+    begins_from: str | None = None
+    """Folder, relative to the study, of the run whose weights this one begins with."""
 
     def digest(self, tiles_id: str) -> str:
         """Fingerprint of all that the run depends on."""
         content = {
             "row": self.row.model_dump(mode="json", include={"model", "layers"}),
             "seed": self.seed,
-            "train": self.train.to_dict() if self.train else None,
+            "train": self._train_as_digested(),
             "tiles": tiles_id,
         }
         if self.row.levers.any:
             content["levers"] = self.row.levers.to_dict()
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def _train_as_digested(self) -> dict[str, Any] | None:
+        content = self.train.to_dict() if self.train else None
+        if content is not None and self.begins_from is not None:
+            content["weights"] = self.begins_from  # not where the study lies at the moment
+        return content
 
 
 def plan_runs(

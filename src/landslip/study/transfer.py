@@ -186,7 +186,7 @@ def _fine_tune(
             }
         )
         name = f"{run.folder}-to{target.region}"
-        again = replace(run, folder=name, train=train)
+        again = replace(run, folder=name, train=train, begins_from=run.folder)
         record = execute(again, place.tiles, folder, place.tiles_id, keep=keep, progress=progress)
         tuned.setdefault((place.region, target.region), []).append(record)
 
