@@ -47,7 +47,6 @@ def demo(tmp_path_factory):
     torch.set_num_threads(threads)
 
 
-@pytest.mark.slow
 def test_report_and_tables_show_every_row(demo):
     folder, result, _ = demo
     assert result.report == folder / "study" / "report.html"
@@ -64,7 +63,6 @@ def test_report_and_tables_show_every_row(demo):
     assert "one seed" in page
 
 
-@pytest.mark.slow
 def test_what_an_interruption_left_is_not_made_again(demo):
     folder, _, before = demo
     after = stamps(folder)
@@ -73,7 +71,6 @@ def test_what_an_interruption_left_is_not_made_again(demo):
     assert all(after[name] == before[name] for name in kept)
 
 
-@pytest.mark.slow
 def test_a_finished_demo_is_only_read(demo):
     folder, result, _ = demo
     before, table = stamps(folder), (folder / "study" / "table.csv").read_bytes()
