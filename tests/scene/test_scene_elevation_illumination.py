@@ -8,7 +8,10 @@ import rasterio
 from affine import Affine
 from pyproj import CRS
 
+from landslip.errors import ConfigError
 from landslip.grid import Grid
+from landslip.scene.build import build_scene
+from landslip.scene.config import SceneConfig
 from landslip.scene.elevation import ElevationConfig, open_elevation
 from landslip.scene.elevation_illumination import LARGEST_FACTOR, CCorrection, CFit, Illumination
 
@@ -84,3 +87,29 @@ def test_invalid_pixels_stay_invalid_and_deep_shade_is_not_blown_up():
     assert np.isnan(got[0, 3])
     nothing = CFit(("red",)).correction(45.0)
     assert nothing.constants == {"red": None}
+
+
+def test_a_scene_is_corrected_by_option(tmp_path, image, dem):
+    settings = {"images": (str(image),), "dem": (str(dem),), "elevation": {"allow_partial": True}}
+    plain = build_scene(SceneConfig(**settings), tmp_path / "plain")
+    scene = build_scene(SceneConfig(**settings, sun=SUN), tmp_path / "scene")
+    said = scene.info["illumination"]["post"]
+    assert (said["sun_azimuth_deg"], said["sun_elevation_deg"]) == SUN
+    assert set(said["c"]) == set(plain.info["layers"]) - {"elevation", "slope"}
+    assert "illumination" not in plain.info
+    for name, constant in said["c"].items():
+        same = np.array_equal(scene.read([name]), plain.read([name]), equal_nan=True)
+        assert same == (constant is None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"sun": (150.0, 95.0), "dem": ("d.tif",)}, "sun 150,95: azimuth must be 0 to 360, elevation over 0 to 90"),
+        ({"sun": (150.0, 45.0)}, "light and shade are corrected with an elevation model"),
+        ({"sun": (150.0, 45.0), "dem": ("d.tif",), "pre": ("p",)}, "give the sun of both images"),
+    ],
+)
+def test_suns_that_cannot_be(settings, says):
+    with pytest.raises(ConfigError, match=says):
+        SceneConfig.from_dict({"images": ("post",), **settings})

@@ -66,6 +66,11 @@ def command(
     coregister: Annotated[
         bool, typer.Option("--coregister", help="Move the pre-event image by its estimated shift.")
     ] = False,
+    sun: Annotated[
+        str | None,
+        typer.Option("--sun", help="Correct light and shade for this sun: azimuth,elevation in degrees (150,45)."),
+    ] = None,
+    pre_sun: Annotated[str | None, typer.Option("--pre-sun", help="The same for --pre.")] = None,
     z_unit: Annotated[str, typer.Option("--z-unit", help="Unit of the elevations: auto, m or ft.")] = "auto",
     dem_band: Annotated[
         str | None, typer.Option("--dem-band", help="Band of the elevation model, by number or name.")
@@ -110,6 +115,9 @@ def _config(images: list[str], given: dict[str, Any]) -> SceneConfig:
 
     settings = {key: value for key, value in given.items() if value is not None}
     for key in ("bands", "extra_bands"):
+        if key in settings:
+            settings[key] = _words(settings[key])
+    for key in ("sun", "pre_sun"):
         if key in settings:
             settings[key] = _words(settings[key])
     band = settings.pop("dem_band", None)

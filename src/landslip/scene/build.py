@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ from landslip.files import locked, write_json
 from landslip.progress import SILENT, Progress
 from landslip.rasters import RasterSpec, write_block
 from landslip.scene.config import SceneConfig
+from landslip.scene.elevation_illumination import Illumination
 from landslip.scene.inputs import Inputs, open_inputs
 from landslip.scene.mosaic import Mosaic
 from landslip.scene.provenance import checksums, input_files, input_paths, scene_content
@@ -65,10 +68,10 @@ def build_scene(config: SceneConfig, out: str | os.PathLike[str], *, progress: P
         require_space(out, inputs.grid.rows * inputs.grid.cols * len(inputs.layers))
         for name in (SCENE_JSON, LABELS, INVENTORY):  # from here on the folder is no finished scene
             (out / name).unlink(missing_ok=True)
-        tally, counts = _write_rasters(inputs, config, out, progress)
+        tally, counts, light = _write_rasters(inputs, config, out, progress)
         for remark in implausible(tally, [name for name in tally.layers if name.removeprefix("pre_") in VISIBLE]):
             remarks.add(remark)
-        content = scene_content(inputs, config, tally, counts)
+        content = scene_content(inputs, config, tally, counts) | light
         if inputs.inventory is not None:
             from landslip.scene.inventory_check import check_inventory  # imports geopandas
 
@@ -89,7 +92,7 @@ def build_scene(config: SceneConfig, out: str | os.PathLike[str], *, progress: P
 
 def _write_rasters(
     inputs: Inputs, config: SceneConfig, out: Path, progress: Progress
-) -> tuple[LayerTally, dict[str, int]]:
+) -> tuple[LayerTally, dict[str, int], dict[str, Any]]:
     grid = inputs.grid
     tally = LayerTally(inputs.layers)
     counts = dict.fromkeys((*inputs.sources, "landslide", "unknown"), 0)
@@ -120,7 +123,7 @@ def _write_rasters(
                 task.advance()
             _require_pixels(inputs, tally, counts)  # before the files get their names
         task.advance(note="overviews")  # made when the files were closed
-    return tally, counts
+    return tally, counts, reader.light
 
 
 def _require_pixels(inputs: Inputs, tally: LayerTally, counts: dict[str, int]) -> None:
@@ -151,12 +154,18 @@ class _Reader:
         self._post = Mosaic(inputs.post, inputs.grid, config.merging())
         moved = (inputs.shift.rows, inputs.shift.cols) if inputs.shift and config.coregister else (0.0, 0.0)
         self._pre = Mosaic(inputs.pre, inputs.grid, config.merging(moved)) if inputs.pre else None
+        self._suns = {"post": config.sun, "pre": config.pre_sun if inputs.pre else None}
+        self._light: dict[str, Illumination] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> _Reader:
         self._stack.enter_context(self._post)
         if self._pre is not None:
             self._stack.enter_context(self._pre)
+        for side, sun in self._suns.items():
+            elevation, images = self._inputs.elevation, getattr(self._inputs, side)
+            if sun is not None and elevation is not None:
+                self._light[side] = Illumination.fit(elevation, sun, tuple(images[0].bands), self._bands_of(side))
         return self
 
     def __exit__(self, *problem: object) -> None:
@@ -165,13 +174,27 @@ class _Reader:
     def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return layers ``(layers, rows, cols)`` and masks ``(sources, rows, cols)``."""
         post = self._post.read(window)
-        layers, masks = [*post.bands], {"image": post.image, "clouds": post.clear | ~post.image}
+        layers = [*self._lit("post", window, post.bands)]
+        masks = {"image": post.image, "clouds": post.clear | ~post.image}
         if self._inputs.elevation is not None:
             terrain = self._inputs.elevation.read(window)
             layers += [terrain[name] for name in self._inputs.elevation.layers]
             masks["dem"] = np.isfinite(terrain["elevation"])
         if self._pre is not None:
             pre = self._pre.read(window)
-            layers += [*pre.bands]
+            layers += [*self._lit("pre", window, pre.bands)]
             masks["pre"] = pre.clear
         return np.stack(layers), np.stack([masks[name] for name in self._inputs.sources])
+
+    @property
+    def light(self) -> dict[str, Any]:
+        """How light and shade were corrected, for ``scene.json``."""
+        return {"illumination": {side: found.to_dict() for side, found in self._light.items()}} if self._light else {}
+
+    def _bands_of(self, side: str) -> Callable[[Window], NDArray[np.float32]]:
+        mosaic = self._post if side == "post" or self._pre is None else self._pre
+        return lambda window: mosaic.read(window).bands
+
+    def _lit(self, side: str, window: Window, bands: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Correct the light of an image where that is wanted."""
+        return self._light[side].apply(window, bands) if side in self._light else bands

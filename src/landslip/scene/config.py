@@ -54,6 +54,10 @@ class SceneConfig(Config):
     """Pixels by which clouds and shadows grow."""
     coregister: bool = False
     """Move the pre-event image by its estimated shift."""
+    sun: tuple[float, float] | None = None
+    """Azimuth and elevation of the sun in degrees: the terrain's light and shade are corrected for them."""
+    pre_sun: tuple[float, float] | None = None
+    """The same for the pre-event images."""
     elevation: ElevationConfig = ElevationConfig()
     """How elevation models are read and which layers are made of them."""
 
@@ -65,6 +69,20 @@ class SceneConfig(Config):
                 raise ValueError(message)
         if self.aoi is not None and self.inventory is None:
             message = "an area of interest says where the inventory is complete; give the inventory too"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _possible_light(self) -> Self:
+        for name, sun in (("sun", self.sun), ("pre_sun", self.pre_sun)):
+            if sun is not None and not (0 <= sun[0] <= 360 and 0 < sun[1] <= 90):
+                message = f"{name} {sun[0]:g},{sun[1]:g}: azimuth must be 0 to 360, elevation over 0 to 90 degrees"
+                raise ValueError(message)
+        if (self.sun or self.pre_sun) and not self.dem:
+            message = "light and shade are corrected with an elevation model; give one"
+            raise ValueError(message)
+        if self.pre and (self.sun is None) != (self.pre_sun is None):
+            message = "give the sun of both images, before and after, or of none: else their difference shows the light"
             raise ValueError(message)
         return self
 
