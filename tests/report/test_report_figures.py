@@ -24,7 +24,20 @@ from landslip.report.dots import Entry, dots, nice_axis
 from landslip.report.embed import scale_bar
 from landslip.report.maps import choose_tiles, split_picture
 from landslip.report.model import Estimate
-from landslip.report.mosaic import FALSE_ALARM, HIT, MISS, NONE, OUTSIDE, Places, classes, rgb, shrink
+from landslip.report.mosaic import (
+    FADED,
+    FALSE_ALARM,
+    HIT,
+    MISS,
+    NONE,
+    OUTSIDE,
+    UNSEEN,
+    Places,
+    classes,
+    paint_classes,
+    rgb,
+    shrink,
+)
 from landslip.report.read import read_study
 from landslip.report.style import MAP_COLORS, PALETTE, PART_COLORS, inline_svg
 
@@ -131,7 +144,7 @@ def test_classes_tell_hits_misses_and_false_alarms_apart() -> None:
     probability[0, :3, 0] = 0.5  # exactly the threshold counts as predicted
     probability[0, 3, 0] = np.nan
     found = classes(probability, tiles, 0.5)[0]
-    assert found[:4, :2].tolist() == [[HIT, MISS], [FALSE_ALARM, NONE], [OUTSIDE, OUTSIDE], [OUTSIDE, found[3, 1]]]
+    assert found[:4, :2].tolist() == [[HIT, MISS], [FALSE_ALARM, NONE], [OUTSIDE, OUTSIDE], [UNSEEN, found[3, 1]]]
 
 
 @settings(deadline=None)
@@ -150,16 +163,37 @@ def test_mosaic_puts_every_pixel_where_it_was(seed: int, patches: bool) -> None:
     np.testing.assert_array_equal(whole[row : row + 4, col : col + 4], values[i])
 
 
+def test_painting_shows_each_class_in_its_colour() -> None:
+    found = np.array([HIT, MISS, FALSE_ALARM, NONE, UNSEEN, OUTSIDE], np.uint8)
+    color = np.full((6, 3), 100, np.uint8)
+    painted = paint_classes(color, found, np.ones(6, np.bool_))
+    for i, name in enumerate(("hit", "miss", "false_alarm")):
+        np.testing.assert_array_equal(painted[i, :3], rgb(MAP_COLORS[name]))
+    assert (np.ptp(painted[3:, :3], axis=1) == 0).all()  # the rest is grey
+    assert painted[:, 3].tolist() == [255, 255, 255, 255, FADED, 255]
+    assert (paint_classes(color, found, np.zeros(6, np.bool_))[:, 3] == 0).all()
+
+
 @settings(deadline=None)
 @given(st.integers(1, 7), st.integers(1, 20), st.integers(1, 20), st.integers(0, 255))
 def test_shrinking_keeps_a_constant_and_the_share_that_is_shown(factor: int, rows: int, cols: int, value: int) -> None:
-    pixels = np.zeros((rows, cols, 4), np.float32)
-    pixels[..., :3], pixels[..., 3] = value, 255
+    pixels = np.full((rows, cols, 4), value, np.uint8)
+    pixels[..., 3] = 255
     small = shrink(pixels, factor)
     assert small.shape[:2] == (-(-rows // factor), -(-cols // factor))
     assert (small[..., :3] == value).all()
     shown = small[..., 3].astype(float).sum() / 255 * factor**2
     assert shown == pytest.approx(rows * cols, rel=0.03, abs=factor**2)
+
+
+def test_large_patch_grids_are_made_small_patch_by_patch() -> None:
+    tiles = make_tiles(Shape("patches", size=16, grid=(8, 12)), np.random.default_rng(2))
+    spread = replace(tiles, row=tiles.row * 40, col=tiles.col * 40)
+    picture = split_picture(spread, patches=True, pixel_m=10.0)
+    assert max(picture.pixels.shape[:2]) <= 1400 + 16
+    assert picture.pixel_m == 80.0  # a factor of 8 divides the patch
+    shown = picture.pixels[..., 3] > 0
+    assert shown.sum() == pytest.approx(len(tiles) * 4, rel=0.05)
 
 
 def test_parts_are_tinted_by_the_split_and_else_by_the_tiles() -> None:

@@ -17,8 +17,6 @@ from landslip.report.mosaic import (
     FALSE_ALARM,
     HIT,
     MISS,
-    NONE,
-    OUTSIDE,
     Places,
     paint_classes,
     rgb,
@@ -35,6 +33,8 @@ _PART_COLOR: Final = {
 }
 TINT: Final = 0.28
 """How strongly a part colours the image."""
+NO_IMAGE: Final = 128
+"""Grey of a part's pixels that no tile shows."""
 
 
 @dataclass(frozen=True)
@@ -91,30 +91,56 @@ def split_picture(
     part
         ``(rows, cols)`` part of every pixel of the scene; without it, the part of each tile.
     """
-    places = Places.of(tiles, patches=patches)
-    valid = tiles.valid()
-    color = places.mosaic(true_color(tiles), 0, valid)
-    if part is not None:
-        part = places.crop(part)
-    else:
-        # An unknown label of a valid pixel still lies in the part, so parts come from the layers.
-        part = places.mosaic(np.broadcast_to(tiles.part[:, None, None], tiles.label.shape), 0, valid)
-    mapped = places.mosaic(tiles.label == 1, 0, valid & (tiles.label == 1))
-    shown = places.mosaic(valid, 0, valid) | (part > 0)
-    out = np.dstack([color.astype(np.float32), np.where(shown, np.float32(255), np.float32(0))])
-    for value, name in _PART_COLOR.items():
-        where = part == value
-        out[where, :3] = (1 - TINT) * out[where, :3] + TINT * rgb(name)
-    out[mapped, :3] = 255
-    factor = shrink_factor(places.shape)
-    _draw_borders(out, part, max(1, factor) * 2 if not patches else factor)
-    pixels = trimmed(shrink(out, factor))
+    pixels, factor = _split_of_patches(tiles) if patches else _split_of_scene(tiles, part)
     counts = ", ".join(
         f"{int((tiles.part == p).sum())} {p.name.lower()}" for p in (Part.TRAIN, Part.VALIDATION, Part.TEST)
     )
     where_ = f"{title}: " if title else ""
     alt = f"{where_}the image with the training, validation and test parts tinted ({counts} tiles)."
-    return Picture(title, alt, pixels, pixel_m * factor if pixel_m else None)
+    return Picture(title, alt, trimmed(pixels), pixel_m * factor if pixel_m else None)
+
+
+def _split_of_scene(tiles: TileSet, part: NDArray[np.uint8] | None) -> tuple[NDArray[np.uint8], int]:
+    places, valid = Places.of(tiles, patches=False), tiles.valid()
+    if part is not None:
+        part = places.crop(part)
+    else:
+        # An unknown label of a valid pixel still lies in the part, so parts come from the layers.
+        part = places.mosaic(np.broadcast_to(tiles.part[:, None, None], tiles.label.shape), 0, valid)
+    color = places.mosaic(true_color(tiles), NO_IMAGE, valid)
+    mapped = places.mosaic(tiles.label == 1, 0, valid & (tiles.label == 1))
+    out = _tinted(color, part, mapped, places.mosaic(valid, 0, valid) | (part > 0))
+    factor = shrink_factor(places.shape)
+    _draw_borders(out, part, 2 * factor)
+    return shrink(out, factor), factor
+
+
+def _split_of_patches(tiles: TileSet) -> tuple[NDArray[np.uint8], int]:
+    # Patches are made small before they are laid out: their grid may be many times larger than a screen.
+    wanted = shrink_factor(Places.of(tiles, patches=True).shape)
+    factor = next(n for n in range(min(wanted, tiles.size), tiles.size + 1) if tiles.size % n == 0)
+    color, valid = true_color(tiles), tiles.valid()
+    small = tiles.size // factor
+    painted = np.empty((len(tiles), small, small, 4), np.uint8)
+    for i in range(len(tiles)):
+        part = np.full(tiles.label[i].shape, tiles.part[i])
+        painted[i] = shrink(_tinted(color[i], part, (tiles.label[i] == 1) & valid[i], valid[i]), factor)
+    places = Places.of(tiles, patches=True, size=small)
+    everywhere = np.ones(painted.shape[:3], np.bool_)
+    out = places.mosaic(painted, 0, everywhere)
+    _draw_borders(out, places.mosaic(np.broadcast_to(tiles.part[:, None, None], painted.shape[:3]), 0, everywhere), 1)
+    return out, factor
+
+
+def _tinted(
+    color: NDArray[np.uint8], part: NDArray[Any], mapped: NDArray[np.bool_], shown: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    out = np.concatenate([color, np.where(shown, 255, 0).astype(np.uint8)[..., None]], axis=-1)
+    for value, name in _PART_COLOR.items():
+        where = part == value
+        out[where, :3] = np.round((1 - TINT) * out[where, :3] + TINT * rgb(name))
+    out[mapped, :3] = 255
+    return out
 
 
 def _draw_borders(out: NDArray[Any], part: NDArray[Any], width: int) -> None:
@@ -132,47 +158,45 @@ def _draw_borders(out: NDArray[Any], part: NDArray[Any], width: int) -> None:
 
 
 def prediction_picture(
-    tiles: TileSet, found: NDArray[np.uint8], *, title: str, told: str, pixel_m: float | None
+    tiles: TileSet, color: NDArray[np.uint8], found: NDArray[np.uint8], *, title: str, told: str, pixel_m: float | None
 ) -> Picture:
     """Figure 3: one row's hits, misses and false alarms over the whole test part of a scene.
 
     Parameters
     ----------
-    tiles, found
-        Test tiles and their classes.
+    tiles, color, found
+        Test tiles, their true colours, their classes.
     title, told
         Name of the row; its scores in words for the alternative text.
     pixel_m
         Ground size of a pixel.
     """
-    places = Places.of(tiles, patches=False)
-    valid = tiles.valid()
-    # Pixels of unknown label keep their grey image without a class.
-    shown = np.where(valid & (found == OUTSIDE), NONE, found).astype(np.uint8)
-    painted = paint_classes(true_color(tiles), shown)
-    mosaic = places.mosaic(painted, 0, valid)
-    factor = shrink_factor(places.shape)
     alt = f"{title}: map of hits, misses and false alarms over the test part. {told}"
-    pixels = trimmed(shrink(mosaic, factor))
-    return Picture(title, alt, pixels, pixel_m * factor if pixel_m else None, lossless=True)
+    return _overview(tiles, paint_classes(color, found, tiles.valid()), title, alt, pixel_m, lossless=True)
 
 
-def image_picture(tiles: TileSet, *, title: str, pixel_m: float | None) -> Picture:
+def image_picture(tiles: TileSet, color: NDArray[np.uint8], *, title: str, pixel_m: float | None) -> Picture:
     """Return the test part in its own colours, to be read beside the maps."""
+    opaque = np.where(tiles.valid(), 255, 0).astype(np.uint8)
+    pixels = np.concatenate([color, opaque[..., None]], axis=-1)
+    return _overview(tiles, pixels, title, f"{title}: the test part in true colour.", pixel_m, lossless=False)
+
+
+def _overview(
+    tiles: TileSet, pixels: NDArray[np.uint8], title: str, alt: str, pixel_m: float | None, *, lossless: bool
+) -> Picture:
     places = Places.of(tiles, patches=False)
-    valid = tiles.valid()
-    opaque = np.where(valid, 255, 0).astype(np.uint8)
-    mosaic = places.mosaic(np.concatenate([true_color(tiles), opaque[..., None]], axis=-1), 0, valid)
     factor = shrink_factor(places.shape)
-    alt = f"{title}: the test part in true colour."
-    return Picture(title, alt, trimmed(shrink(mosaic, factor)), pixel_m * factor if pixel_m else None)
+    whole = trimmed(shrink(places.mosaic(pixels, 0, tiles.valid()), factor))
+    return Picture(title, alt, whole, pixel_m * factor if pixel_m else None, lossless=lossless)
 
 
 def choose_tiles(tiles: TileSet, wanted: int) -> NDArray[np.intp]:
     """Choose test tiles to show, from labels alone.
 
-    Tiles with a landslide and at least half of their pixels counted are ranked by landslide share; those at
-    evenly spaced quantiles from the highest to the median (up to three) or to the lowest are taken.
+    Tiles with a landslide, and at least three quarters as many counted pixels as the fullest tile, are ranked by
+    landslide share; those at evenly spaced quantiles from the highest to the median (up to three) or to the lowest
+    are taken.
 
     Parameters
     ----------
@@ -189,7 +213,7 @@ def choose_tiles(tiles: TileSet, wanted: int) -> NDArray[np.intp]:
     counted = tiles.counted()
     pixels = counted.sum(axis=(1, 2))
     share = ((tiles.label == 1) & counted).sum(axis=(1, 2)) / np.maximum(pixels, 1)
-    candidates = np.flatnonzero((share > 0) & (pixels >= pixels.max(initial=0) / 2))
+    candidates = np.flatnonzero((share > 0) & (pixels >= 0.75 * pixels.max(initial=0)))
     if not candidates.size:
         return candidates
     order = candidates[np.argsort(-share[candidates], kind="stable")]
@@ -219,7 +243,6 @@ def tile_picture(
         pixels = np.dstack([color, np.where(valid, 255, 0)]).astype(np.uint8)
         share = 100 * float((tiles.label[index] == 1).mean())
         return Picture(title, f"Test tile in true colour, {share:.1f} % of it mapped as landslide.", pixels, exact=True)
-    painted = paint_classes(color, np.where(valid & (found == OUTSIDE), NONE, found).astype(np.uint8))
     hits, misses, alarms = (int((found == value).sum()) for value in (HIT, MISS, FALSE_ALARM))
     alt = f"{title}: {hits} pixels hit, {misses} missed, {alarms} false alarms."
-    return Picture(title, alt, np.round(painted).astype(np.uint8), exact=True)
+    return Picture(title, alt, paint_classes(color, found, valid), exact=True)

@@ -14,7 +14,9 @@ from landslip.report.style import MAP_COLORS
 MOST_PIXELS: Final = 1400
 """Longest edge of an overview; larger areas are averaged down by a whole factor."""
 
-NONE, HIT, MISS, FALSE_ALARM, OUTSIDE = 0, 1, 2, 3, 255
+NONE, HIT, MISS, FALSE_ALARM, UNSEEN, OUTSIDE = 0, 1, 2, 3, 254, 255
+FADED: Final = 90
+"""Opacity where a row could not predict, for want of one of its layers."""
 _CLASS_COLOR: Final = {HIT: MAP_COLORS["hit"], MISS: MAP_COLORS["miss"], FALSE_ALARM: MAP_COLORS["false_alarm"]}
 
 
@@ -30,13 +32,14 @@ class Places:
     """First row and column of the mosaic in the scene."""
 
     @classmethod
-    def of(cls, tiles: TileSet, *, patches: bool) -> Places:
-        """Place tiles by pixel (scene) or by position in the patch grid (patches)."""
-        step = tiles.size if patches else 1
+    def of(cls, tiles: TileSet, *, patches: bool, size: int | None = None) -> Places:
+        """Place tiles by pixel (scene), or patches of ``size`` (default their own) by position in their grid."""
+        size = size or tiles.size
+        step = size if patches else 1
         row, col = tiles.row.astype(np.int64) * step, tiles.col.astype(np.int64) * step
         corner = int(row.min()), int(col.min())
         row, col = row - corner[0], col - corner[1]
-        return cls(row, col, (int(row.max()) + tiles.size, int(col.max()) + tiles.size), tiles.size, corner)
+        return cls(row, col, (int(row.max()) + size, int(col.max()) + size), size, corner)
 
     def crop(self, scene: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Cut a raster of the whole scene to the mosaic; 0 where tiles reach beyond the scene."""
@@ -96,15 +99,17 @@ def classes(probability: NDArray[Any], tiles: TileSet, threshold: float) -> NDAr
     Returns
     -------
     numpy.ndarray
-        ``(n, size, size)`` uint8: 0 neither mapped nor predicted, 1 hit, 2 miss, 3 false alarm, 255 not counted.
+        ``(n, size, size)`` uint8: 0 neither mapped nor predicted, 1 hit, 2 miss, 3 false alarm, 254 no prediction,
+        255 label unknown.
     """
     predicted, mapped = probability >= threshold, tiles.label == 1
     out = np.select([predicted & mapped, mapped, predicted], [HIT, MISS, FALSE_ALARM], NONE).astype(np.uint8)
-    out[~np.isfinite(probability) | (tiles.label == UNKNOWN)] = OUTSIDE
+    out[tiles.label == UNKNOWN] = OUTSIDE
+    out[~np.isfinite(probability)] = UNSEEN
     return out
 
 
-def paint_classes(color: NDArray[np.uint8], found: NDArray[np.uint8]) -> NDArray[np.float32]:
+def paint_classes(color: NDArray[np.uint8], found: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Paint classes over a grey version of the image.
 
     Parameters
@@ -113,17 +118,20 @@ def paint_classes(color: NDArray[np.uint8], found: NDArray[np.uint8]) -> NDArray
         ``(…, 3)`` uint8 image.
     found
         ``(…)`` classes of :func:`classes`.
+    valid
+        ``(…)`` where there is an image.
 
     Returns
     -------
     numpy.ndarray
-        ``(…, 4)`` float32, 0 to 255; pixels that are not counted are transparent.
+        ``(…, 4)`` uint8; transparent without an image, faded where the row could not predict.
     """
-    grey = color @ np.array([0.299, 0.587, 0.114])
-    out = np.empty((*found.shape, 4), np.float32)
+    grey = color @ np.array([0.299, 0.587, 0.114], np.float32)
+    out = np.empty((*found.shape, 4), np.uint8)
     # Dark and flat, so that the three colours lead; in steps of 4, which the eye does not see and files are small by.
     out[..., :3] = (28 + 4 * np.round(grey / 8))[..., None]
-    out[..., 3] = np.where(found == OUTSIDE, 0, 255)
+    out[..., 3] = np.where(found == UNSEEN, FADED, 255)
+    out[~valid, 3] = 0
     for value, name in _CLASS_COLOR.items():
         out[found == value, :3] = rgb(name)
     return out
@@ -139,14 +147,19 @@ def shrink_factor(shape: tuple[int, int]) -> int:
     return max(1, -(-max(shape) // MOST_PIXELS))
 
 
-def shrink(pixels: NDArray[Any], factor: int) -> NDArray[np.uint8]:
+def shrink(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     """Average ``(rows, cols, 4)`` down by ``factor``, weighted by opacity so that no hidden colour bleeds in."""
-    if factor > 1:
-        rows, cols = (-(-n // factor) * factor for n in pixels.shape[:2])
-        padded = np.zeros((rows, cols, 4), np.float32)
-        padded[: pixels.shape[0], : pixels.shape[1]] = pixels
-        blocks = padded.reshape(rows // factor, factor, cols // factor, factor, 4)
-        alpha = blocks[..., 3:].sum(axis=(1, 3))
-        colors = (blocks[..., :3] * blocks[..., 3:]).sum(axis=(1, 3)) / np.maximum(alpha, 1e-9)
-        pixels = np.dstack([colors, alpha / factor**2])
-    return np.asarray(np.round(pixels), np.uint8)
+    if factor == 1:
+        return pixels
+    rows, cols = (-(-n // factor) for n in pixels.shape[:2])
+    out = np.empty((rows, cols, 4), np.uint8)
+    band = np.zeros((factor, cols * factor, 4), np.float32)  # one line at a time: scenes are large
+    for row in range(rows):
+        cut = pixels[row * factor : (row + 1) * factor]
+        band[:] = 0
+        band[: cut.shape[0], : cut.shape[1]] = cut
+        blocks = band.reshape(factor, cols, factor, 4)
+        alpha = blocks[..., 3:].sum(axis=(0, 2))
+        colors = (blocks[..., :3] * blocks[..., 3:]).sum(axis=(0, 2)) / np.maximum(alpha, 1e-9)
+        out[row] = np.round(np.concatenate([colors, alpha / factor**2], axis=-1))
+    return out

@@ -254,6 +254,7 @@ def _pictures(study: Study, pictures: Pictures) -> dict[str, Any]:
     what = "Patches in their grid" if study.patches else "The area"
     fold = f" Fold {pictures.fold}." if pictures.fold else ""
     seed = f" Seed {pictures.seed}, threshold 0.5." if pictures.seed is not None else ""
+    faded = " Faded: not judged, for want of one of the row’s layers." if pictures.faded else ""
     north = "" if study.patches else " North is up."
     rule = (
         "at even steps of landslide share from the highest to the lowest"
@@ -265,7 +266,7 @@ def _pictures(study: Study, pictures: Pictures) -> dict[str, Any]:
         "split_caption": f"{what}, tinted by part; what is left out between parts keeps no tint.{north}",
         "split_width": _column_width(pictures.split, widest=976, tall=640),
         "map_pictures": [embed(p, told=told.get(p.title, "")) for p in pictures.maps],
-        "map_caption": f"What each row predicts on the test part, over the image in grey.{seed}{fold}{north}",
+        "map_caption": f"What each row predicts on the test part, over the image in grey.{faded}{seed}{fold}{north}",
         "map_width": _column_width(pictures.maps, widest=460),
         "zooms": [_zoom(zoom) for zoom in pictures.zooms],
         "zoom_title": "A choice of test patches" if study.patches else "Up close",

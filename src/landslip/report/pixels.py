@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from landslip.errors import FormatError
 from landslip.report import maps, mosaic
 from landslip.report.maps import Picture
 from landslip.report.model import Fold, Row, Study
-from landslip.report.words import number
+from landslip.report.words import number, percent
 
 SCENE_ZOOMS, PATCH_ZOOMS = 3, 6
 MOST_PLACES = 6
@@ -39,6 +39,8 @@ class Pictures:
     fold: str = ""
     """Name of the fold that the maps are of, where there are several."""
     seed: int | None = None
+    faded: bool = False
+    """Whether some row could not predict everywhere."""
 
 
 def read_pictures(folder: Path, study: Study) -> Pictures:
@@ -66,7 +68,7 @@ def read_pictures(folder: Path, study: Study) -> Pictures:
         split += _split_pictures(folder, study, fold, tiles)
         if number_ == 0:
             result = _predictions(folder, study, fold, tiles)
-    return Pictures(tuple(split[:MOST_PLACES]), result.maps, result.zooms, result.fold, result.seed)
+    return replace(result, split=tuple(split[:MOST_PLACES]))
 
 
 def _visible(tiles: TileSet) -> TileSet:
@@ -125,7 +127,9 @@ def _predictions(folder: Path, study: Study, fold: Fold, tiles: TileSet) -> Pict
         seeds.append(run.get("seed"))
     overview = _overviews(study, test, found) if not study.patches else ()
     name = fold.name if len(study.folds) > 1 else ""
-    return Pictures((), overview, _zooms(study, test, found), name, seeds[0] if seeds else None)
+    valid = test.valid()
+    faded = any(bool(((classes == mosaic.UNSEEN) & valid).any()) for _, classes in found)
+    return Pictures((), overview, _zooms(study, test, found), name, seeds[0] if seeds else None, faded)
 
 
 def _first_run(row: Row, fold: Fold) -> dict[str, Any] | None:
@@ -162,10 +166,13 @@ def _overviews(study: Study, test: TileSet, found: list[tuple[Row, NDArray[np.ui
     regions, counts = np.unique(test.region, return_counts=True)
     where = test.region == regions[np.argmax(counts)]
     chosen, pixel_m = test.subset(where), _pixel_m(study, test)
-    pictures = [maps.image_picture(chosen, title="Image", pixel_m=pixel_m)]
+    color = mosaic.true_color(chosen)
+    pictures = [maps.image_picture(chosen, color, title="Image", pixel_m=pixel_m)]
     for row, classes in found:
         told = scores_in_words(row)
-        pictures.append(maps.prediction_picture(chosen, classes[where], title=row.label, told=told, pixel_m=pixel_m))
+        pictures.append(
+            maps.prediction_picture(chosen, color, classes[where], title=row.label, told=told, pixel_m=pixel_m)
+        )
     return tuple(pictures)
 
 
@@ -179,7 +186,9 @@ def _zooms(study: Study, test: TileSet, found: list[tuple[Row, NDArray[np.uint8]
         pictures = [maps.tile_picture(test, i, color[i], None, "Image")]
         pictures += [maps.tile_picture(test, i, color[i], classes[i], row.label) for row, classes in found]
         counted = test.label[i] != 255
-        share = 100 * float((test.label[i] == 1).sum() / max(1, counted.sum()))
+        share = float((test.label[i] == 1).sum() / max(1, counted.sum()))
         place = f"row {test.row[i]}, column {test.col[i]}"
-        zooms.append(Zoom(f"Test tile at {place}: {share:.1f} % landslide", tuple(pictures)))
+        zooms.append(
+            Zoom(f"Test tile at {place}: {percent(share, 1 if share >= 0.001 else 3)} landslide", tuple(pictures))
+        )
     return tuple(zooms)
