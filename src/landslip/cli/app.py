@@ -64,7 +64,8 @@ def _register(arguments: list[str]) -> None:
     for name in names:
         if (here / f"{_module(name).rpartition('.')[2]}.py").exists():
             module = importlib.import_module(_module(name))
-            app.command(name=name)(module.command)
+            # the whole first line: left to itself, the list of commands is cut off with dots
+            app.command(name=name, short_help=module.command.__doc__.partition("\n")[0])(module.command)
 
 
 def main() -> None:

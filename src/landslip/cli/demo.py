@@ -22,7 +22,7 @@ def command(
 ) -> None:
     """Simulate an event, run the paper's comparison on it, and write the report.
 
-    About ten minutes on two processor cores. Run again after an interruption, it goes on where it was.
+    About ten minutes on two processor cores. After an interruption, run it again: it goes on where it was.
     """
     with session(quiet=quiet, debug=debug, as_json=json) as console:
         from landslip.demo import DemoConfig, run_demo
