@@ -30,7 +30,7 @@ from landslip.scene.fetch_config import FetchConfig
 from landslip.scene.fetch_http import Http
 from landslip.scene.fetch_jobs import Job, file_name, https_of, run_jobs
 from landslip.scene.names import CLASSES, CORE
-from landslip.scene.stac import _assets, _choose
+from landslip.scene.stac import assets_of, choose_assets
 from landslip.scene.stac_search import search_items
 from landslip.scene.store import Scene
 
@@ -142,7 +142,7 @@ class _Chooser:
         return looked
 
     def _classes_at(self, item: Item, lon: Any, lat: Any) -> Any:  # noqa: ANN401 - arrays in, array or None out
-        assets = {asset.band: asset for asset in _assets(item, _base(item, self._config.stac))}
+        assets = {asset.band: asset for asset in assets_of(item, _base(item, self._config.stac))}
         if CLASSES not in assets:
             return None
         url = https_of(assets[CLASSES].path)
@@ -189,7 +189,7 @@ def _image_jobs(
     items: list[tuple[Path, Item]] = []
     for item in chosen["content"]:
         name = file_name(item.get("id"))
-        assets = _choose(_assets(item, _base(item, catalogue)), CORE, where=str(item.get("id")))
+        assets = choose_assets(assets_of(item, _base(item, catalogue)), CORE, where=str(item.get("id")))
         local = {key: value for key, value in item.items() if key != "links"} | {"assets": {}, "links": []}
         for band, asset in assets.items():
             target = folder / name / f"{file_name(asset.key)}.tif"

@@ -80,7 +80,7 @@ def read_item(path: str, *, extra: Sequence[str] = (), what: str = "image") -> I
     name = str(item.get("id") or Path(path).stem)
     properties = item.get("properties") if isinstance(item.get("properties"), dict) else {}
     assert isinstance(properties, dict)  # for the type checker
-    assets = _choose(_assets(item, path), (*CORE, *extra), where=path)
+    assets = choose_assets(assets_of(item, path), (*CORE, *extra), where=path)
     remarks: list[str] = []
     bands: dict[str, BandFile] = {}
     for band, asset in assets.items():
@@ -178,7 +178,8 @@ def _load(path: str) -> dict[str, Any]:
     return item
 
 
-def _assets(item: Mapping[str, Any], path: str) -> list[_Asset]:
+def assets_of(item: Mapping[str, Any], path: str) -> list[_Asset]:
+    """Return the assets of an item that are bands or classes; addresses are made absolute from ``path``."""
     found = []
     for key, content in item["assets"].items():
         if not isinstance(content, dict) or _NO_PIXELS & {str(r).lower() for r in content.get("roles") or ()}:
@@ -215,7 +216,8 @@ def _resolve(href: str, item: str) -> str:
     return str(Path(item).parent / href)
 
 
-def _choose(assets: Sequence[_Asset], wanted: Sequence[str], *, where: str) -> dict[str, _Asset]:
+def choose_assets(assets: Sequence[_Asset], wanted: Sequence[str], *, where: str) -> dict[str, _Asset]:
+    """Return the best asset of each wanted band, and the classes where there are any."""
     chosen = {}
     for band in (*wanted, CLASSES):
         found = [asset for asset in assets if asset.band == band]
