@@ -23,6 +23,9 @@ from landslip.errors import FormatError, InputError, MissingInputError, OutputEr
 FORMAT = 1
 """Version of all our folder formats: newer is refused, older migrated."""
 
+_WRITING = ".writing-"
+"""How temporary folders begin that hold what is not whole yet."""
+
 PARTIAL = ".partial"
 """Folder inside an output in which long work collects its parts."""
 
@@ -77,7 +80,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     final = Path(path)
     with writing(final):
         final.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{final.stem[:40]}-", dir=final.parent))
+        folder = Path(tempfile.mkdtemp(prefix=f"{_WRITING}{final.stem[:40]}-", dir=final.parent))
     try:
         temporary = folder / final.name
         with writing(final):
@@ -197,11 +200,20 @@ def locked(folder: str | os.PathLike[str]) -> Iterator[Path]:
         except OSError as error:
             message = f"{folder}: another landslip process is working on it; wait for it or choose another --out"
             raise OutputError(message) from error
+        _sweep(folder)
         yield folder
         with contextlib.suppress(OSError):
             (folder / ".lock").unlink()
     finally:
         handle.close()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process left half-written here; below, only where nobody else may be at work."""
+    below = [path for path in folder.iterdir() if path.is_dir() and not (path / ".lock").exists()]
+    for place in (folder, *(path for path in below if not path.name.startswith(_WRITING))):
+        for left in place.glob(f"{_WRITING}*"):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -109,3 +110,16 @@ def test_only_the_command_line_prints() -> None:
         calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
         printing = [n.lineno for n in calls if isinstance(n.func, ast.Name) and n.func.id == "print"]
         assert not printing, f"{path.relative_to(root)} prints in lines {printing}"
+
+
+def test_a_callers_logging_is_left_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    with session(quiet=True):
+        pass
+    logging.getLogger("landslip.somewhere").warning("still heard")
+    assert "still heard" in caplog.text
+
+
+def test_remarks_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with session():
+        logging.getLogger("landslip.somewhere").warning("no near-infrared band")
+    assert capsys.readouterr().err == "WARNING: no near-infrared band\n"

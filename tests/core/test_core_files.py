@@ -147,3 +147,21 @@ def test_require_file(tmp_path: Path) -> None:
     (tmp_path / "dem.tif").touch()
     with pytest.raises(InputError, match="file is empty"):
         require_file(tmp_path / "dem.tif", what="DEM")
+
+
+def test_what_a_killed_process_left_is_swept_but_not_another_ones(tmp_path: Path) -> None:
+    def left(folder: Path) -> Path:
+        with pytest.raises(KeyboardInterrupt), atomic_path(folder / "map.tif") as temporary:
+            found = temporary.parent
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+        found.mkdir()  # as if the process had been killed before it could tidy up
+        (found / "map.tif").write_text("half")
+        return found
+
+    mine, figures, others = left(tmp_path), left(tmp_path / "figures"), left(tmp_path / "other")
+    (tmp_path / "other" / ".lock").touch()
+    with locked(tmp_path):
+        assert not mine.exists()
+        assert not figures.exists()
+        assert others.exists()

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import shutil
 import socket
+from collections import Counter
 from pathlib import Path
 
 import geopandas
@@ -150,7 +151,13 @@ def test_other_settings_choose_anew(filled, tmp_path):
 def test_a_stumbling_server_is_borne(filled, tmp_path):
     plain = fetch(filled, tmp_path / "plain")
     faults = ["cut", 503, None, 429, None, None, 500, None]
-    filled.fault = lambda number, path: faults[number % len(faults)]
+    asked: Counter[str] = Counter()
+
+    def fault(number, path):  # by path, so that no file meets more faults in a row than there are tries
+        asked[path] += 1
+        return faults[asked[path] % len(faults)]
+
+    filled.fault = fault
     stumbled = fetch(filled, tmp_path / "stumbled")
     np.testing.assert_array_equal(stumbled.read(stumbled.layers), plain.read(plain.layers))
 

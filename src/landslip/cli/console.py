@@ -54,9 +54,9 @@ def session(*, quiet: bool = False, debug: bool = False, as_json: bool = False) 
         1 for a problem with the input, 70 for an internal error, 130 when interrupted. With ``debug``
         the exception itself goes through, with its traceback.
     """
-    _set_up_logging(quiet=quiet, debug=debug)
     try:
-        yield Console(quiet=quiet, as_json=as_json)
+        with _logging(quiet=quiet, debug=debug):
+            yield Console(quiet=quiet, as_json=as_json)
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
     except KeyboardInterrupt:
@@ -81,16 +81,23 @@ def _in_one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def _set_up_logging(*, quiet: bool, debug: bool) -> None:
-    level = logging.DEBUG if debug else logging.ERROR if quiet else logging.WARNING
-    logging.basicConfig(level=logging.ERROR, format="%(message)s", stream=sys.stderr, force=True)
+@contextlib.contextmanager
+def _logging(*, quiet: bool, debug: bool) -> Iterator[None]:
+    """Send our remarks to standard error while a command runs; leave a caller's logging as it was."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(name)s: %(message)s" if debug else "%(levelname)s: %(message)s"))
     ours = logging.getLogger("landslip")
+    before = ours.handlers, ours.propagate, ours.level
     ours.handlers, ours.propagate = [handler], False
-    ours.setLevel(level)
-    if not debug:  # other libraries' warnings are for developers
-        warnings.simplefilter("ignore")
+    ours.setLevel(logging.DEBUG if debug else logging.ERROR if quiet else logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            if not debug:  # other libraries' warnings are for developers
+                warnings.simplefilter("ignore")
+            yield
+    finally:
+        ours.handlers, ours.propagate = before[:2]
+        ours.setLevel(before[2])
 
 
 class _Bar:
