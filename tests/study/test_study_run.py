@@ -112,6 +112,10 @@ def test_tables_are_the_same_figures(finished):
     for row in finished.content["rows"]:
         value = row["scores"]["test"]["precision"]["value"]
         assert float(rows[row["name"]]["test_precision"]) == pytest.approx(value, rel=1e-5)
+        for part in ("train", "validation", "test"):
+            for name in ("loss", "precision", "recall", "f1", "iou", "mcc"):
+                told, known = rows[row["name"]][f"{part}_{name}"], row["scores"][part][name]["value"]
+                assert (float(told) if told else None) == pytest.approx(known, rel=1e-5)
         assert f"{value:.3f}" in next(line for line in markdown.splitlines() if row["label"] in line)
     assert "0.76 / 0.48 / 0.588" in markdown
     assert "U-Net" in finished.table_text()

@@ -29,9 +29,9 @@ def table_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "train_loss": scores["train"]["loss"]["value"],
             "validation_loss": scores["validation"]["loss"]["value"],
             "test_loss": scores["test"]["loss"]["value"],
-            "train_f1": scores["train"]["f1"]["value"],
-            "validation_f1": scores["validation"]["f1"]["value"],
         }
+        for part in ("train", "validation"):
+            record |= {f"{part}_{name}": scores[part][name]["value"] for name in _SCORES}
         for name in _SCORES:
             for end in ("value", "low", "high"):
                 record[f"test_{name}" if end == "value" else f"test_{name}_{end}"] = scores["test"][name][end]
