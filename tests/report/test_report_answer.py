@@ -218,3 +218,13 @@ def test_limits_name_what_is_missing_and_repeat_nothing() -> None:
     assert any("simulated" in text for text in told)
     assert sum(text == "Snow before." for text in told) == 1
     assert not any("paper" in text for text in told)  # no row of the paper in it
+
+
+def test_limits_name_rows_that_stand_on_fewer_pixels() -> None:
+    study = a_study(AHEAD)
+    counts = [{"scores": {"test": {"tp": 10, "fp": 10, "fn": 10, "tn": n}}} for n in (70, 70, 70, 25, 69)]
+    rows = tuple(replace(row, runs=(run,)) for row, run in zip(study.rows, counts, strict=True))
+    told = [text for text in limits(replace(study, rows=rows)) if "fewer test pixels" in text]
+    assert len(told) == 1
+    assert "reach everywhere: Data-centric U-Net (55 %)." in told[0]
+    assert not any("fewer test pixels" in text for text in limits(study))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from landslip.report.answer import reasons_against_claims
 from landslip.report.model import Study
-from landslip.report.words import capital, count, sentence
+from landslip.report.words import capital, count, listed, percent, sentence
+
+NEARLY_ALL = 0.98
+"""Share of the test pixels below which a row is said to stand on fewer."""
 
 
 def limits(study: Study) -> tuple[str, ...]:
@@ -39,7 +44,26 @@ def limits(study: Study) -> tuple[str, ...]:
             "The paper’s figures come from single runs on another cut of another area; ours and theirs are not "
             "measured on the same pixels and do not rank against each other."
         )
+    found += _on_fewer_pixels(study)
     own = [*(study.info.get("limits") or []), *(study.info.get("warnings") or [])]
     said = study.info.get("claims_reason") or ""  # already told above, in full
     found += [sentence(str(text)) for text in own if text and text != said]
     return tuple(dict.fromkeys(found))
+
+
+def _on_fewer_pixels(study: Study) -> list[str]:
+    # Layers that do not reach everywhere take pixels away from a row, and its scores stand on the rest.
+    totals = {row.label: sum(_counted(run) for run in row.runs) / max(1, len(row.runs)) for row in study.rows}
+    most = max(totals.values(), default=0)
+    fewer = [f"{label} ({percent(n / most, 0)})" for label, n in totals.items() if 0 < n < NEARLY_ALL * most]
+    if not fewer:
+        return []
+    return [
+        f"Scored on fewer test pixels than the other rows, because a layer does not reach everywhere: {listed(fewer)}. "
+        "Table 1 is not like for like there; comparisons of pairs use the pixels that both have."
+    ]
+
+
+def _counted(run: dict[str, Any]) -> int:
+    scores = (run.get("scores") or {}).get("test") or {}
+    return sum(scores.get(name) or 0 for name in ("tp", "fp", "fn", "tn"))
