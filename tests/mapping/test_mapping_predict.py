@@ -225,3 +225,17 @@ def test_a_read_error_in_the_reading_thread_comes_out(tmp_path, make_scene):
     bands.write_bytes(bands.read_bytes()[: bands.stat().st_size // 2])
     with pytest.raises(InputError, match=r"bands.tif"):
         run(member(Constant()), scene, tmp_path)
+
+
+def test_standardising_is_that_of_training():
+    from mapping_helpers import recipe
+
+    from landslip.data.standardise import standardise
+    from landslip.mapping.network import Forward
+
+    image = np.random.default_rng(0).normal(0.1, 5, (2, 3, 32, 32)).astype(np.float32)
+    image[0, 1, 3, 4], image[1, 2, 5, 6] = np.nan, np.inf
+    ready = Forward([member(Pixelwise())], [slice(0, 3)], PredictConfig(**F32))._runs[0]
+    found = ready.standardise(torch.from_numpy(image))
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert np.array_equal(found.numpy(), standardise(image, recipe()))

@@ -55,12 +55,13 @@ def command(
             return
         from landslip.bundle import Bundle
         from landslip.mapping.compare import evaluate_scene
+        from landslip.mapping.prepare import member_of
         from landslip.scene.store import Scene
 
         assert scene is not None
         assert out is not None
         compared = evaluate_scene(
-            Bundle.load(run),
+            member_of(Bundle.load(run), run.resolve().name),
             Scene.open(scene),
             out,
             within=within,

@@ -403,6 +403,24 @@ def add_weighted(
             sums[top + row, col] += weights[row, col] * np.int64(math.floor(np.float64(values[row, col]) * unit + 0.5))
 
 
+@numba.njit(cache=True, nogil=True)
+def standardise(
+    image: NDArray[np.float32], mean: NDArray[np.float32], std: NDArray[np.float32], out: NDArray[np.float32]
+) -> None:
+    """Standardise ``(n, layers, rows, cols)`` into ``out`` ``(n, rows, cols, layers)``, 0 where not finite.
+
+    The same numbers as :func:`landslip.data.standardise.standardise`, in one pass instead of five, and in the
+    order of memory that networks on the CPU are fastest with.
+    """
+    count, layers, rows, cols = image.shape
+    for one in range(count):
+        for layer in range(layers):
+            for row in range(rows):
+                for col in range(cols):
+                    value = (image[one, layer, row, col] - mean[layer]) / std[layer]
+                    out[one, row, col, layer] = value if math.isfinite(value) else np.float32(0)
+
+
 def warm_up() -> None:
     """Compile every kernel (a second or two the first time, cached afterwards)."""
     table = np.zeros((8, 6), np.int64)

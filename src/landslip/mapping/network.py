@@ -22,6 +22,7 @@ from landslip.data.augment import (
 )
 from landslip.data.augment import augment as turn_image
 from landslip.errors import ModelError
+from landslip.mapping import kernels
 from landslip.mapping.config import PredictConfig
 from landslip.recipe import Recipe
 from landslip.training.device import autocast, resolve_device, resolve_precision
@@ -138,11 +139,16 @@ class _Run:
     def __init__(self, member: Member, place: slice, directional: Directional, device: torch.device) -> None:
         self.name, self.place, self.directional = member.name, place, directional
         self.network = member.network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]  # torch's stub lacks memory_format
-        self._mean = torch.tensor(member.recipe.mean, dtype=torch.float32, device=device)[:, None, None]
-        self._std = torch.tensor(member.recipe.std, dtype=torch.float32, device=device)[:, None, None]
+        self._host = np.array(member.recipe.mean, np.float32), np.array(member.recipe.std, np.float32)
+        self._mean, self._std = (torch.from_numpy(one)[:, None, None].to(device) for one in self._host)
 
     def standardise(self, image: Tensor) -> Tensor:
-        """As in training: minus mean, over standard deviation, 0 where invalid."""
+        """As in training: minus mean, over standard deviation, 0 where invalid; channels last."""
+        if image.device.type == "cpu":
+            count, layers, rows, cols = image.shape
+            out = np.empty((count, rows, cols, layers), np.float32)
+            kernels.standardise(image.contiguous().numpy(), *self._host, out)
+            return torch.from_numpy(out).permute(0, 3, 1, 2)
         scaled = (image - self._mean).div_(self._std)
         torch.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0, out=scaled)
         return scaled.contiguous(memory_format=torch.channels_last)

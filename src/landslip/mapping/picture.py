@@ -106,7 +106,7 @@ def _coarse(path: Path, edge: int) -> NDArray[np.float32]:
 
 def encoded(pixels: NDArray[np.uint8], driver: str) -> bytes:
     """Encode ``(bands, rows, cols)`` as PNG or JPEG."""
-    options = {"quality": 85} if driver == "JPEG" else {"zlevel": 9}
+    options = {"quality": 85} if driver == "JPEG" else {"zlevel": 6}
     profile = {
         "driver": driver,
         "count": pixels.shape[0],
