@@ -239,3 +239,22 @@ def test_standardising_is_that_of_training():
     found = ready.standardise(torch.from_numpy(image))
     assert found.is_contiguous(memory_format=torch.channels_last)
     assert np.array_equal(found.numpy(), standardise(image, recipe()))
+
+
+@pytest.mark.parametrize("name", ["unet", "attention-resunet34"])
+def test_folding_normalisations_changes_rounding_alone(name):
+    from landslip.mapping.network import fold_batch_norm
+    from landslip.models import build_model
+
+    torch.manual_seed(0)
+    network = build_model(name, 3, **({"width": 6} if name == "unet" else {})).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.2, 0.2)
+            module.running_var.uniform_(0.5, 2)
+    image = torch.randn(1, 3, 64, 64)
+    folded = fold_batch_norm(network)
+    with torch.inference_mode():
+        torch.testing.assert_close(folded(image), network(image), rtol=1e-4, atol=1e-5)
+    count = [sum(isinstance(m, nn.BatchNorm2d) for m in one.modules()) for one in (network, folded)]
+    assert count[1] < count[0]

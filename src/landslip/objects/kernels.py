@@ -13,7 +13,7 @@ which writes only what belongs to its own share of the nodes (or what several wo
 
 1. :func:`select` finds the pairs that are each other's least and joins their statistics;
 2. :func:`rebuild` joins the lists of merged nodes, evaluates the costs to their neighbours and tells them;
-3. :func:`refresh` completes the lists and finds the new least pairs.
+3. :func:`refresh` finds the new least pairs of the nodes around.
 
 Nodes whose neighbourhood did not change are not looked at. What is needed together lies together, in whole
 cache lines: most of the time of a naive program goes into waiting for memory.
@@ -539,7 +539,8 @@ def fill_lists(link, direction, right, below, criterion, prune, graph):
             else:
                 f = _pair_cost(node, box, i, j, name[i, EDGES + k], criterion)
                 cost[i, COST + k] = f if f < prune else np.inf
-        _find_best(i, 0.0, start, blocks, name, cost, best, best_cost, node, pixel)
+        if _find_best(i, 0.0, start, blocks, name, cost, best, best_cost):
+            _find_best_of_equals(i, 0.0, start, blocks, name, cost, best, best_cost, node, pixel)
     for p in range(rows * cols):
         if forest[p] != -1:
             forest[p] = slot[-2 - forest[p]]
@@ -562,24 +563,15 @@ def _enter_beside(name, i, k, other, j):
 
 
 # ---------------------------------------------------------------------------------------------------
-# One pass on the graph. Helpers take the arrays that they need: handing on the whole graph would count
-# references at each call.
+# One pass on the graph. Helpers take the arrays that they need, and neither loop nor call others that are not
+# inlined: otherwise numba counts references to all their arrays each time, which costs more than the work.
 # ---------------------------------------------------------------------------------------------------
 
 
 @_inline
-def _cost_of(name, cost, start, j, i):
-    # the cost that the list of j, which names i once, has for it
-    block = np.int64(start[j])
-    bits = _named(name, block, np.int32(i))
-    while not bits:
-        block += 1
-        bits = _named(name, block, np.int32(i))
-    return cost[block, COST + _first(bits)]
-
-
-@_inline
-def _find_best(i, small, start, blocks, name, cost, best, best_cost, node, pixel):
+def _find_best(i, small, start, blocks, name, cost, best, best_cost):
+    # returns whether equal costs must be told apart; that is left to the caller, because a call from a function
+    # that is itself inlined makes numba count references to all its arrays
     first = np.int64(start[i])
     least, bits = _least(cost, first)
     chosen = first
@@ -588,16 +580,12 @@ def _find_best(i, small, start, blocks, name, cost, best, best_cost, node, pixel
         low, among = _least(cost, block)
         if low < least:
             least, bits, chosen = low, among, block
+            tie = small > 0.0
         elif low == least:
             tie = True
-    if least == np.inf:
-        best[i] = -1
-    elif tie or bits & (bits - 1) != 0:
-        _find_best_of_equals(i, small, start, blocks, name, cost, best, best_cost, node, pixel)
-        return
-    else:
-        best[i] = name[chosen, _first(bits)]
+    best[i] = name[chosen, _first(bits)] if least < np.inf else -1
     best_cost[i] = least
+    return least < np.inf and (tie or bits & (bits - 1) != 0)
 
 
 @_compile
@@ -699,18 +687,20 @@ def select(graph, low, high, previous, token, limit, bands, merged):
 
 
 @_compile
-def rebuild(graph, merged, first, count, cursor, token, criterion, prune, alone, mark):
-    """Join the lists of merged nodes, evaluate their costs, and tell their neighbours.
+def rebuild(graph, merged, first, count, cursor, token, criterion, prune, small, alone, mark, waiting):
+    """Join the lists of merged nodes, evaluate their costs, find their least pairs, and tell their neighbours.
 
-    The cost of two nodes that both merged is evaluated by the lower one and left open (NaN) by the other.
     Lists are joined at ``cursor`` and stay there only if neither old place has room. ``alone`` says that no
-    other thread works on the graph: then neighbours whose least pair only got another rival learn it here.
-    Return the new cursor.
+    other thread works on the graph: then neighbours learn here what it means for their least pair, and
+    ``waiting`` gets those that must look for it again. Return the new cursor, and how many those are.
+
+    What happens to an entry cannot be guessed, so there are selections here where branches would be natural.
     """
-    node, box, state, dirty, parent = graph.node, graph.box, graph.state, graph.dirty, graph.parent
-    best, best_cost = graph.best, graph.best_cost
+    node, box, pixel, state, dirty = graph.node, graph.box, graph.pixel, graph.state, graph.dirty
+    parent, best, best_cost = graph.parent, graph.best, graph.best_cost
     start, blocks, room, name, cost = graph.start, graph.blocks, graph.room, graph.name, graph.cost
     lines = node.shape[1]
+    open_nodes = 0
     for q in range(first, first + count):
         if q + 2 * AHEAD < first + count:
             far = merged[q + 2 * AHEAD]
@@ -726,54 +716,77 @@ def rebuild(graph, merged, first, count, cursor, token, criterion, prune, alone,
                         _prefetch(node, j, column)
                     _prefetch(name, np.int64(start[j]), 0)
                     _prefetch(name, np.int64(start[j]), 2 * BLOCK)
-        i = merged[q]
-        other = best[i]
+        i = np.int64(merged[q])
+        other = np.int64(best[i])
         dirty[i] = token
-        end = cursor * BLOCK
-        base = end
+        base = cursor * BLOCK
+        end = base
+        for block in range(cursor, cursor + blocks[i] + blocks[other]):
+            for k in range(BLOCK):
+                name[block, k] = i
+                name[block, EDGES + k] = 0
+                cost[block, COST + k] = np.inf
         for part in range(2):
             source = i if part == 0 else other
             for block in range(start[source], start[source] + blocks[source]):
                 for k in range(BLOCK):
-                    j = parent[name[block, k]]
-                    if j == i:
-                        continue
+                    j = np.int64(parent[name[block, k]])
                     seen = np.int64(mark[j])
-                    if base <= seen < end and name[seen >> 3, seen & 7] == j:
-                        name[seen >> 3, EDGES + (seen & 7)] += name[block, EDGES + k]
-                    else:
-                        mark[j] = end
-                        name[end >> 3, end & 7] = j
-                        name[end >> 3, EDGES + (end & 7)] = name[block, EDGES + k]
-                        end += 1
+                    inside = seen >= base and seen < end
+                    seen = seen if inside else base
+                    same = inside and name[seen >> 3, seen & 7] == j
+                    at = seen if same else end
+                    already = name[at >> 3, EDGES + (at & 7)]
+                    already = already if same else np.int32(0)
+                    name[at >> 3, at & 7] = j
+                    name[at >> 3, EDGES + (at & 7)] = already + name[block, EDGES + k]
+                    mark[j] = at
+                    end += 1 if j != i and not same else 0
+        name[end >> 3, end & 7] = i  # both named each other, so there is an entry to spare
+        name[end >> 3, EDGES + (end & 7)] = 0
         for at in range(base, end):
             block, k = at >> 3, at & 7
             j = np.int64(name[block, k])
             dirty[j] = token
-            also = state[j] == token
-            if also and j < i:
-                cost[block, COST + k] = np.nan
-                continue
             shared = name[block, EDGES + k]
             f = _pair_cost(node, box, i, j, shared, criterion)
             f = f if f < prune else np.inf
             cost[block, COST + k] = f
-            if also:
+            if state[j] == token:  # finds the same cost itself
                 continue
-            if blocks[j] <= LONG:
-                _tell(j, i, other, shared, f, start, blocks, name, cost)
+            is_long = blocks[j] > LONG
+            if not is_long:  # in the list of j, replace i and the node that it took in by i alone
+                at_j = np.int64(start[j])
+                gone = at_j
+                bits, more = _named(name, at_j, np.int32(i)), _named(name, at_j, np.int32(other))
+                for block_j in range(at_j + 1, at_j + blocks[j]):
+                    found = _named(name, block_j, np.int32(i))
+                    if found:
+                        at_j, bits = block_j, found
+                    found = _named(name, block_j, np.int32(other))
+                    if found:
+                        gone, more = block_j, found
+                both = bits != 0 and more != 0
+                at_j = at_j if bits else gone
+                where = _first(bits if bits else more)
+                name[at_j, where] = i
+                name[at_j, EDGES + where] = shared
+                cost[at_j, COST + where] = f
+                if both:
+                    where = _first(more)
+                    name[gone, where] = j
+                    name[gone, EDGES + where] = 0
+                    cost[gone, COST + where] = np.inf
             if alone:
-                rival = best[j]
-                if rival in (i, other) or f == best_cost[j] or blocks[j] > LONG:
-                    best[j] = OPEN
-                elif f < best_cost[j] and rival != OPEN:
-                    best[j] = i
-                    best_cost[j] = f
-        size = (end - base + BLOCK - 1) >> 3
-        for at in range(end, (cursor + size) * BLOCK):
-            name[at >> 3, at & 7] = i
-            name[at >> 3, EDGES + (at & 7)] = 0
-            cost[at >> 3, COST + (at & 7)] = np.inf
+                rival, least = best[j], best_cost[j]
+                lost = rival in (i, other) or is_long or (f == least and f < np.inf)
+                better = f < least and rival != OPEN and not lost
+                known = rival != OPEN
+                best[j] = OPEN if lost else (i if better else rival)
+                best_cost[j] = f if better else least
+                waiting[open_nodes] = j
+                open_nodes += 1 if lost and known else 0
+        size = max((end - base + BLOCK - 1) >> 3, 1)
         place = cursor
         if size <= room[i]:
             place = np.int64(start[i])
@@ -787,58 +800,17 @@ def rebuild(graph, merged, first, count, cursor, token, criterion, prune, alone,
             for block in range(size):
                 for k in range(2 * BLOCK):
                     cost[place + block, k] = cost[(base >> 3) + block, k]
-        if not size:  # nothing is left around it
-            place = np.int64(start[i])
-            size = 1
-            for k in range(BLOCK):
-                name[place, k] = i
-                cost[place, COST + k] = np.inf
         start[i] = place
         blocks[i] = size
         blocks[other] = 0
-    return cursor
-
-
-@_inline
-def _tell(j, i, other, edges, f, start, blocks, name, cost):
-    # in the list of j, replace i and the node that it took in by i alone
-    at, where = np.int64(-1), np.int64(0)
-    gone, gone_where = np.int64(-1), np.int64(0)
-    for block in range(start[j], start[j] + blocks[j]):
-        bits = _named(name, block, np.int32(i))
-        if bits:
-            at, where = block, _first(bits)
-        bits = _named(name, block, np.int32(other))
-        if bits:
-            gone, gone_where = block, _first(bits)
-    if at < 0:
-        at, where, gone = gone, gone_where, at
-    name[at, where] = i
-    name[at, EDGES + where] = edges
-    cost[at, COST + where] = f
-    if gone >= 0:
-        name[gone, gone_where] = j
-        name[gone, EDGES + gone_where] = 0
-        cost[gone, COST + gone_where] = np.inf
-
-
-@_inline
-def _fill_open_costs(i, criterion, prune, start, blocks, name, cost, node, box):
-    # beside a long list the cost is evaluated again, to the same bits, instead of searched for
-    for block in range(start[i], start[i] + blocks[i]):
-        for k in range(BLOCK):
-            if np.isnan(cost[block, COST + k]):
-                j = np.int64(name[block, k])
-                if blocks[j] <= LONG:
-                    cost[block, COST + k] = _cost_of(name, cost, start, j, i)
-                else:
-                    f = _pair_cost(node, box, i, j, name[block, EDGES + k], criterion)
-                    cost[block, COST + k] = f if f < prune else np.inf
+        if _find_best(i, small, start, blocks, name, cost, best, best_cost):
+            _find_best_of_equals(i, small, start, blocks, name, cost, best, best_cost, node, pixel)
+    return cursor, open_nodes
 
 
 @_compile
-def _correct_long(i, token, mark, start, blocks, name, cost, state, parent):
-    # rename the merged neighbours of a long list, join their entries, and leave their costs open
+def _correct_long(i, token, criterion, prune, mark, start, blocks, name, cost, state, parent, node, box):
+    # rename the merged neighbours of a long list, join their entries, and evaluate their costs
     base = np.int64(start[i]) * BLOCK
     end = base
     for block in range(start[i], start[i] + blocks[i]):
@@ -859,6 +831,10 @@ def _correct_long(i, token, mark, start, blocks, name, cost, state, parent):
             name[end >> 3, EDGES + (end & 7)] = edges
             cost[end >> 3, COST + (end & 7)] = f
             end += 1
+    for at in range(base, end):
+        if np.isnan(cost[at >> 3, COST + (at & 7)]):
+            f = _pair_cost(node, box, i, np.int64(name[at >> 3, at & 7]), name[at >> 3, EDGES + (at & 7)], criterion)
+            cost[at >> 3, COST + (at & 7)] = f if f < prune else np.inf
     blocks[i] = max((end - base + BLOCK - 1) >> 3, 1)
     for at in range(end, base + np.int64(blocks[i]) * BLOCK):
         name[at >> 3, at & 7] = i
@@ -867,23 +843,19 @@ def _correct_long(i, token, mark, start, blocks, name, cost, state, parent):
 
 
 @_compile
-def refresh(graph, low, high, token, criterion, prune, small, alone, mark):
-    """Complete the lists of merged nodes and of those around them, and find their least pairs."""
+def refresh(graph, low, high, token, criterion, prune, small, alone, mark, waiting):
+    """Find the least pairs of the nodes around merged ones: of ``waiting[low:high]`` if ``alone``, else of a range."""
     node, box, pixel, state, dirty, parent = graph.node, graph.box, graph.pixel, graph.state, graph.dirty, graph.parent
-    start, blocks, name, cost, best, best_cost = (
-        graph.start, graph.blocks, graph.name, graph.cost, graph.best, graph.best_cost,
-    )  # fmt: skip
-    for i in range(low, high):
-        if dirty[i] != token or state[i] == DEAD:
+    start, blocks, name, cost = graph.start, graph.blocks, graph.name, graph.cost
+    best, best_cost = graph.best, graph.best_cost
+    for q in range(low, high):
+        i = np.int64(waiting[q]) if alone else q
+        if not alone and (dirty[i] != token or state[i] == DEAD or state[i] == token):
             continue
-        if state[i] == token:
-            _fill_open_costs(i, criterion, prune, start, blocks, name, cost, node, box)
-        elif blocks[i] > LONG:
-            _correct_long(i, token, mark, start, blocks, name, cost, state, parent)
-            _fill_open_costs(i, criterion, prune, start, blocks, name, cost, node, box)
-        elif alone and best[i] != OPEN:
-            continue
-        _find_best(i, small, start, blocks, name, cost, best, best_cost, node, pixel)
+        if blocks[i] > LONG:
+            _correct_long(i, token, criterion, prune, mark, start, blocks, name, cost, state, parent, node, box)
+        if _find_best(i, small, start, blocks, name, cost, best, best_cost):
+            _find_best_of_equals(i, small, start, blocks, name, cost, best, best_cost, node, pixel)
 
 
 @_compile
@@ -903,7 +875,8 @@ def restart(graph, low, high, token, criterion, prune, small):
                 if cost[block, COST + k] == np.inf and name[block, k] != i:
                     f = _pair_cost(node, box, i, np.int64(name[block, k]), name[block, EDGES + k], criterion)
                     cost[block, COST + k] = f if f < prune else np.inf
-        _find_best(i, small, start, blocks, name, cost, best, best_cost, node, pixel)
+        if _find_best(i, small, start, blocks, name, cost, best, best_cost):
+            _find_best_of_equals(i, small, start, blocks, name, cost, best, best_cost, node, pixel)
 
 
 @_compile

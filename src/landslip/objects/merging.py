@@ -104,8 +104,9 @@ class Merger:
             self.alive = int(np.count_nonzero(self.graph.state != kernels.DEAD))
         self._marks: queue.SimpleQueue[NDArray[np.int32]] = queue.SimpleQueue()
         self._merged = np.empty(self.graph.pixel.size, np.int32)
+        self._waiting = np.empty(self.graph.pixel.size + 1, np.int32)
         for _ in range(self.workers.threads):
-            self._marks.put(np.empty(self.graph.pixel.size, np.int32))
+            self._marks.put(np.zeros(self.graph.pixel.size, np.int32))
 
     def run(self, limit: float, passes: int | None = None, *, proof: bool = False, shrink: bool = True) -> None:
         """Run passes until one merges nothing, at most ``passes``.
@@ -156,17 +157,22 @@ class Merger:
         if self.used + sum(needs) > graph.cost.shape[0]:
             self._move_lists(sum(needs))
         cursors = [self.used + sum(needs[:k]) for k in range(len(needs))]
-        graph, rest = self.graph, (token, self.criterion, self.prune)
+        graph = self.graph
         alone = len(lows) == 1 and self.small == 0
 
-        def rebuild(low: int, count: int, cursor: int, mark: NDArray[np.int32]) -> int:
-            return int(kernels.rebuild(graph, self._merged, low, count, cursor, *rest, alone, mark))
+        def rebuild(low: int, count: int, cursor: int, mark: NDArray[np.int32]) -> tuple[int, int]:
+            rules = (token, self.criterion, self.prune, self.small, alone)
+            found: tuple[int, int] = kernels.rebuild(
+                graph, self._merged, low, count, cursor, *rules, mark, self._waiting
+            )
+            return found
 
         def refresh(low: int, high: int, mark: NDArray[np.int32]) -> None:
-            kernels.refresh(graph, low, high, *rest, self.small, alone, mark)
+            rules = (token, self.criterion, self.prune, self.small, alone)
+            kernels.refresh(graph, low, high, *rules, mark, self._waiting)
 
-        self.used = self._marked(rebuild, lows, counts, cursors)[-1]
-        self._marked(refresh, lows, highs)
+        self.used, waiting = self._marked(rebuild, lows, counts, cursors)[-1]
+        self._marked(refresh, *(([0], [waiting]) if alone else (lows, highs)))
         self.token = token
         self.alive -= merged
         return int(merged)
