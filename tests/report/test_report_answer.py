@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from landslip.errors import InputError
 from landslip.report.answer import answer, why_nothing_is_claimed
+from landslip.report.claim import paper_claim
 from landslip.report.limits import limits
 from landslip.report.model import Comparison, Effect, Estimate, Row, Study
 
@@ -59,10 +60,78 @@ def test_supported_difference_is_told_with_its_interval() -> None:
 
 
 def test_network_ahead() -> None:
-    told = answer(a_study(BEHIND))
+    told = answer(a_study(BEHIND, NETWORK_GAINS))
     assert told.verdict == "network ahead"
     assert told.first.startswith("A bigger network did more than better training data:")
-    assert "30 spatial blocks" in told.second
+    assert told.second == (
+        "Against the U-Net (F1 0.588), the ResNet-34 U-Net + attention (+0.052, +0.010 to +0.090) does better."
+    )
+
+
+@pytest.mark.parametrize(
+    ("main", "against_plain", "words"),
+    [
+        (
+            AHEAD,
+            ("data", "unet", 0.02, -0.01, 0.05),
+            "The data-centric U-Net is ahead of the ResNet-34 U-Net + attention, but that is no gain from better "
+            "training data: the data-centric U-Net has an F1 of 0.700 on the test part, the ResNet-34 U-Net + "
+            "attention 0.640 (+0.060, 95 % interval +0.020 to +0.100), and against the U-Net no difference is "
+            "supported (+0.020, 95 % interval −0.010 to +0.050).",
+        ),
+        (
+            AHEAD,
+            ("data", "unet", -0.05, -0.08, -0.02),
+            "and the U-Net is better still (against it −0.050, 95 % interval −0.080 to −0.020).",
+        ),
+        (BEHIND, NETWORK_OPEN, "is ahead of the data-centric U-Net, but that is no gain from a bigger network:"),
+        (BEHIND, ("data", "unet", 0.1, 0.05, 0.15), "and neither was compared with a plain network."),
+    ],
+)
+def test_being_ahead_of_the_rival_is_no_gain_without_being_ahead_of_the_plain_network(
+    main: tuple[str, str, float, float, float], against_plain: tuple[str, str, float, float, float], words: str
+) -> None:
+    told = answer(a_study(main, against_plain))
+    assert told.verdict == "ahead without gain"
+    assert "did more than" not in told.first
+    assert words in told.first
+
+
+def test_a_gain_over_the_plain_network_that_the_correction_takes_away_is_none() -> None:
+    study = a_study(AHEAD, DATA_GAINS)
+    weak = replace(study.comparisons[1], p_holm=0.06)
+    told = answer(replace(study, comparisons=(study.comparisons[0], weak)))
+    assert told.verdict == "ahead without gain"
+
+
+@pytest.mark.parametrize(
+    ("difference", "changes", "standing", "words"),
+    [
+        (AHEAD, {}, "held", "the whole interval of the difference lies above zero (+0.060, 95 % interval +0.020 to"),
+        (BEHIND, {}, "not held", "lies below zero (−0.060, 95 % interval −0.100 to −0.020)."),
+        (OPEN, {}, "not settled", "includes zero (+0.010, 95 % interval −0.030 to +0.050)."),
+        (AHEAD, {"p_holm": 0.08}, "not settled", "does not outlast the correction for one comparison (p = 0.08)."),
+        (AHEAD, {"blocks": 19}, "not settled", "this study claims no difference between its rows."),
+        (AHEAD, {"seeds": 1}, "not settled", "this study claims no difference between its rows."),
+    ],
+)
+def test_the_papers_claim_is_held_only_where_the_interval_lies_on_its_side(
+    difference: tuple[str, str, float, float, float], changes: dict[str, float], standing: str, words: str
+) -> None:
+    told = paper_claim(a_study(difference, **changes))  # type: ignore[arg-type]
+    assert told is not None
+    assert told.standing == standing
+    assert told.text.startswith(
+        "The paper’s claim that a data-centric U-Net is at least as good as an attention network (margin 0) is "
+        f"{standing} here: "
+    )
+    assert words in told.text
+
+
+def test_the_papers_claim_needs_both_of_its_rows() -> None:
+    assert paper_claim(a_study(DATA_GAINS)) is None
+    study = a_study(AHEAD)
+    assert paper_claim(replace(study, rows=tuple(r for r in study.rows if r.role != "attention"))) is None
 
 
 def test_order_in_which_a_pair_is_stored_does_not_matter() -> None:
@@ -85,20 +154,30 @@ def test_correction_for_many_comparisons_can_take_a_claim_away() -> None:
 
 
 @pytest.mark.parametrize(
-    ("difference", "words"),
+    ("difference", "first", "words"),
     [
-        ((0.09, 0.05, 0.13), "; longer training alone does not explain what the data gain, which stay ahead of"),
-        ((0.01, -0.02, 0.04), "; but longer training alone may explain what the data gain, for against"),
+        (
+            (0.09, 0.05, 0.13),
+            "Better training data did more than",
+            "; longer training alone does not explain what the data gain, which stay ahead of",
+        ),
+        (
+            (0.01, -0.02, 0.04),
+            "Better training data, or the longer training that comes with it, did more than",
+            "; but longer training alone may explain what the data gain, for against",
+        ),
         (
             (-0.05, -0.08, -0.02),
+            "and the same network trained as long on the plain data is better still.",
             "does better still (the data −0.050, −0.080 to −0.020), so what helped is longer training",
         ),
     ],
 )
 def test_control_row_says_whether_longer_training_explains_the_gain(
-    difference: tuple[float, float, float], words: str
+    difference: tuple[float, float, float], first: str, words: str
 ) -> None:
     told = answer(a_study(AHEAD, DATA_GAINS, ("data", "steps", *difference)))
+    assert first in told.first
     assert words in told.second
     assert "the same network trained for as many updates on the plain data" in told.second
 
@@ -188,6 +267,7 @@ def test_factorial_design_speaks_of_effects() -> None:
 @settings(deadline=None)
 @given(
     value=st.floats(-0.3, 0.3),
+    gain=st.floats(-0.3, 0.3),
     below=st.floats(0, 0.2),
     above=st.floats(0, 0.2),
     p_holm=st.floats(0, 1),
@@ -195,12 +275,27 @@ def test_factorial_design_speaks_of_effects() -> None:
     blocks=st.integers(1, 60),
 )
 def test_never_a_claim_that_the_interval_does_not_carry(
-    value: float, below: float, above: float, p_holm: float, seeds: int, blocks: int
+    value: float, gain: float, below: float, above: float, p_holm: float, seeds: int, blocks: int
 ) -> None:
     low, high = value - below, value + above
-    study = a_study(("data", "attention", value, low, high), seeds=seeds, blocks=blocks, p_holm=p_holm)
+    plain = (gain, gain - below, gain + above)
+    study = a_study(
+        ("data", "attention", value, low, high),
+        ("data", "unet", *plain),
+        ("attention", "unet", *plain),
+        seeds=seeds,
+        blocks=blocks,
+        p_holm=p_holm,
+    )
     told = answer(study)
-    may = seeds > 1 and blocks >= 20 and (low > 0 or high < 0) and p_holm < 0.05
+    may = seeds > 1 and blocks >= 20 and (low > 0 or high < 0) and plain[1] > 0 and p_holm < 0.05
+    claim = paper_claim(study)
+    assert claim is not None
+    if claim.standing != "not settled":
+        assert seeds > 1
+        assert blocks >= 20
+        assert p_holm < 0.05
+        assert low > 0 if claim.standing == "held" else high < 0
     assert (" did more than " in told.first) == may
     assert (told.verdict in {"data ahead", "network ahead"}) == may
     assert told.claims == (not why_nothing_is_claimed(study))

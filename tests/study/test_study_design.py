@@ -53,13 +53,10 @@ def test_factorial_design_crosses_everything_and_matches_steps():
     config = StudyConfig(data=DATA, design="factorial", forest=False)
     rows = by_name(config, FULL)
     assert len(rows) == 3 * 4 * 3
-    for row in rows.values():
-        partner = row.matched_to
-        assert (partner is None) == (row.augment == "paper5")
-        if partner:
-            assert rows[partner].layers == row.layers
-            assert rows[partner].model == row.model
-            assert rows[partner].augment == "paper5"
+    assert {row.matched_to for row in rows.values()} == {None, "unet.base.paper5"}
+    assert rows["unet.base.paper5"].matched_to is None
+    few = by_name(config.model_copy(update={"augments": ("d4", "none")}), FULL)
+    assert {row.matched_to for row in few.values()} == {None, "unet.base.d4"}
     assert sum(row.role == "baseline" for row in rows.values()) == 1
 
 
@@ -69,6 +66,45 @@ def test_data_design_changes_one_lever_at_a_time():
     assert rows["no-augmentation"].layers == rows["plain"].layers
     assert rows["index"].augment == rows["plain"].augment
     assert all(row.factors for name, row in rows.items() if name != "forest")
+
+
+@pytest.mark.parametrize("design", ["data", "factorial", "paper"])
+def test_rows_that_are_compared_for_their_data_take_equally_many_updates(design, settings):
+    """Also where levers add tiles, and where layers that do not reach everywhere take tiles away."""
+    from study_data import make_area
+
+    from landslip.data.tileset import Part
+    from landslip.study.prepare import plan_folds, prepare
+    from landslip.study.runs import plan_runs, tiles_with_pixels, updates
+    from landslip.study.sources import Source
+
+    area = make_area(pre=True)
+    for name in ("pre_blue", "pre_green", "pre_red"):
+        area.bands[name][:, 100:300] = float("nan")
+    bands = tuple(area.bands)
+    config = settings.model_copy(update={"design": design, "seeds": (0,), "forest": False, "train": {"batch": 4}})
+    rows = plan_rows(config, bands)
+    layers = tuple(dict.fromkeys(name for row in rows for name in row.layers))
+    folds = plan_folds(config, None)
+    tiles = prepare(Source((area,)), base_layers(config, bands), layers, folds[0], config).tiles
+    runs = plan_runs(config, rows, folds, {"main": tiles})
+    reaching = {len(tiles_with_pixels(tiles.of(Part.TRAIN), run.row.layers)) for run in runs}
+    assert len(reaching) > 1  # some rows do have fewer tiles
+    compared = [run for run in runs if design != "paper" or run.row.name in ("data-centric-pre", "data-centric")]
+    assert len({updates(run.train, tiles) for run in compared}) == 1
+
+
+def test_a_row_that_would_have_epochs_without_an_update_is_refused(settings, source):
+    from landslip.study.prepare import plan_folds, prepare
+    from landslip.study.runs import plan_runs
+
+    rows = (RowConfig(name="short"), RowConfig(name="long", matched_to="short", train={"epochs": 9000}))
+    config = settings.model_copy(update={"rows": rows, "design": "rows", "forest": False})
+    planned, folds = plan_rows(config, source.bands), plan_folds(config, source)
+    layers = base_layers(config, source.bands)
+    tiles = prepare(source, layers, layers, folds[0], config).tiles
+    with pytest.raises(ConfigError, match=r"row 'long': .*are fewer than epochs = 9000; lower epochs"):
+        plan_runs(config, planned, folds, {"main": tiles})
 
 
 def test_rows_of_ones_own_and_a_choice_of_rows():
@@ -111,6 +147,7 @@ def test_layers_that_cannot_be():
         ({"data": {"scene": "a"}, "desing": "paper"}, "unknown key 'desing'; did you mean 'design'"),
         ({"data": {"scene": "a"}, "split": {"buffer": 3}}, "unknown key 'split.buffer'; did you mean 'buffer_px'"),
         ({"data": {"scene": "a"}, "train": {"seed": 3}}, "'train.seed' is set by seeds"),
+        ({"data": {"scene": "a"}, "augments": ["d5"]}, "augments"),
         ({"data": {"scene": "a"}, "design": "rows"}, "needs at least one"),
         ({"data": {"scene": "a"}, "rows": [{"name": "A b"}]}, "is no folder name"),
         ({"data": {"patches": "a", "test_polygon": "p.gpkg"}}, "test_polygon needs a single scene"),

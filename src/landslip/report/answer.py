@@ -3,6 +3,9 @@
 A difference is claimed only where its interval leaves zero out and the corrected test agrees; with one
 seed, or fewer than twenty spatial blocks, nothing is claimed and the sentences say why. Which rows are
 compared is fixed by their role before any score is seen, never picked by who came out best.
+
+That better training data (or a bigger network) did more takes two supported differences: against its rival,
+and against the plain baseline, without which nothing may have been gained at all.
 """
 
 from __future__ import annotations
@@ -14,7 +17,9 @@ from landslip.errors import InputError
 from landslip.report.model import FEWEST_BLOCKS, Comparison, Effect, Row, Study
 from landslip.report.words import capital, count, difference, listed, number, within
 
-Verdict = Literal["nothing claimed", "data ahead", "network ahead", "no difference supported", "listed"]
+Verdict = Literal[
+    "nothing claimed", "data ahead", "network ahead", "ahead without gain", "no difference supported", "listed"
+]
 
 MOST_NAMED = 3
 """How many rows or effects one sentence names; the tables hold the rest."""
@@ -52,7 +57,7 @@ def answer(study: Study) -> Answer:
     if study.design == "factorial" and study.effects:
         return _of_effects(study.effects)
     if data and rival and (main := study.compare(data.name, rival.name)):
-        verdict, first = _data_or_network(study, data, rival, main)
+        verdict, first = _data_or_network(study, data, rival, baseline, main)
         return Answer(verdict, first, _against_baseline(study, data, rival, baseline))
     return _of_rows(study, baseline or study.rows[0])
 
@@ -105,31 +110,71 @@ def _rival(study: Study) -> Row | None:
     return study.by_role("attention") or study.by_role("model")
 
 
-def _data_or_network(study: Study, data: Row, rival: Row, main: Comparison) -> tuple[Verdict, str]:
+def _data_or_network(
+    study: Study, data: Row, rival: Row, baseline: Row | None, main: Comparison
+) -> tuple[Verdict, str]:
     scores = (
         f"the {within(data.label)} has an F1 of {number(_f1(data))} on the test part, "
         f"the {within(rival.label)} {number(_f1(rival))}"
     )
-    if main.supported and main.difference.value > 0:
-        text = f"Better training data did more than a bigger network: {scores} ({difference(main.difference)})."
-        return "data ahead", text
-    if main.supported:
-        text = f"A bigger network did more than better training data: {scores} ({difference(main.difference)})."
-        return "network ahead", text
-    text = (
-        f"The study supports no difference between better training data and a bigger network: {scores}, and "
-        f"{_why_open(study, main)}."
+    if not main.supported:
+        text = (
+            f"The study supports no difference between better training data and a bigger network: {scores}, and "
+            f"{why_open(study, main)}."
+        )
+        return "no difference supported", text
+    ahead = main.difference.value > 0
+    winner, loser = (data, rival) if ahead else (rival, data)
+    if reason := _why_no_gain(study, winner, baseline):
+        text = (
+            f"The {within(winner.label)} is ahead of the {within(loser.label)}, but that is no gain from "
+            f"{'better training data' if ahead else 'a bigger network'}: {scores} ({difference(main.difference)}), and "
+            f"{reason}."
+        )
+        return "ahead without gain", text
+    if ahead:
+        longer = ", or the longer training that comes with it," if _as_long(study, data) else ""
+        return (
+            "data ahead",
+            f"Better training data{longer} did more than a bigger network: {scores} ({difference(main.difference)}).",
+        )
+    return "network ahead", (
+        f"A bigger network did more than better training data: {scores} ({difference(main.difference)})."
     )
-    return "no difference supported", text
 
 
-def _why_open(study: Study, found: Comparison) -> str:
+def _as_long(study: Study, data: Row) -> bool:
+    """Whether the same network, trained as long on the plain data, may be as good as the data-centric row."""
+    control = study.by_role("control")
+    found = study.compare(data.name, control.name) if control else None
+    return found is not None and not (found.supported and found.difference.value > 0)
+
+
+def _why_no_gain(study: Study, row: Row, baseline: Row | None) -> str:
+    """Return what keeps a row that beats its rival from having gained anything over the plain one, or nothing."""
+    found = study.compare(row.name, baseline.name) if baseline is not None else None
+    if baseline is None or found is None:
+        return "neither was compared with a plain network"
+    if not found.supported:
+        return f"against the {within(baseline.label)} no difference is supported ({difference(found.difference)})"
+    if found.difference.value < 0:
+        return f"the {within(baseline.label)} is better still (against it {difference(found.difference)})"
+    control = study.by_role("control") if row.role == "data" else None
+    found = study.compare(row.name, control.name) if control else None
+    if found is not None and found.supported and found.difference.value < 0:
+        return "the same network trained as long on the plain data is better still"
+    return ""
+
+
+def why_open(study: Study, found: Comparison) -> str:
+    """Return why a difference is not supported, as a clause with its interval."""
     d = found.difference
     if d.low is not None and d.high is not None and d.low <= 0 <= d.high:
         return f"the interval of the difference includes zero ({difference(d)})"
+    n = len(study.comparisons)
     return (
         f"the difference ({difference(d)}) does not outlast the correction for "
-        f"{count(len(study.comparisons))} comparisons (p = {number(found.p_holm or 0, 2)})"
+        f"{count(n)} comparison{'s' if n != 1 else ''} (p = {number(found.p_holm or 0, 2)})"
     )
 
 

@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from landslip.report import appendix, charts, tables
 from landslip.report.answer import answer
+from landslip.report.claim import paper_claim
 from landslip.report.dots import Entry, dots
 from landslip.report.embed import Embedded, embed
 from landslip.report.facts import data_facts, hygiene, settings, sources_table, split_words
@@ -114,12 +115,13 @@ def render(study: Study, pictures: Pictures, drawn: dict[str, Chart]) -> str:
     )
     environment.filters["unbroken"] = unbroken
     css, js = _asset("report.css"), _asset("report.js")
-    told, limits_ = answer(study), limits(study)
+    told, claim, limits_ = answer(study), paper_claim(study), limits(study)
     if not told.claims:
         study = study.without_intervals()
     context = {
         "study": study,
         "answer": told,
+        "claim": claim,
         "limits": limits_,
         "css": Markup(css),  # ours, and not for escaping
         "js": Markup(js),

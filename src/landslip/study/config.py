@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from landslip.config import Config
+from landslip.data.augment import Augment
 from landslip.layers.fit import ObjectOptions
 from landslip.splits import SplitConfig
 from landslip.study.levers import Levers
@@ -128,9 +129,9 @@ class StudyConfig(Config):
     """Names of the rows to keep; default all."""
     forest: bool = True
     """Add the random forest on objects, the practice before deep learning."""
-    models: tuple[str, ...] = ("unet", "resunet34", "attention-resunet34")
+    models: tuple[str, ...] = Field(("unet", "resunet34", "attention-resunet34"), min_length=1)
     """Networks of the factorial design."""
-    augments: tuple[str, ...] = ("none", "paper5", "d4")
+    augments: tuple[Augment, ...] = Field(("none", "paper5", "d4"), min_length=1)
     """Augmentations of the factorial design."""
     transfer: bool = False
     """Train on each region, test on every other, as a matrix (several scenes, or a patch set with regions)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+from landslip.data.augment import expansion
 from landslip.errors import ConfigError
 from landslip.layers.catalogue import bands_needed, require_bands
 from landslip.study.config import RowConfig, StudyConfig
@@ -127,41 +128,59 @@ def _paper(sets: dict[str, tuple[str, ...]]) -> list[RowConfig]:
     if "pre" in sets:
         rows.append(
             RowConfig(name="data-centric-pre", label="Data-centric U-Net + pre-event", layers=sets["pre"],
-                      augment="paper5")
+                      augment="paper5", matched_to="data-centric")
         )  # fmt: skip
     return rows
 
 
 def _factorial(config: StudyConfig, sets: dict[str, tuple[str, ...]]) -> list[RowConfig]:
-    """Every combination, all trained for as many updates as the rows whose augmentation multiplies the tiles."""
-    longest = "paper5" if "paper5" in config.augments else None
+    """List every combination, all trained for as many updates as one of them.
+
+    That one has the plain layers, which reach furthest and leave it most tiles, and the augmentation that
+    multiplies them most.
+    """
+    longest = max(config.augments, key=lambda augment: len(expansion(augment)))
+    target = (config.models[0], "base", longest)
+
+    def named(*levels: str) -> str:
+        return ".".join(levels).replace(":", "-")
+
     rows = []
-    for model, layers, augment in itertools.product(config.models, sets, config.augments):
-        name = f"{model}.{layers}.{augment}".replace(":", "-")
-        match = f"{model}.{layers}.{longest}".replace(":", "-") if longest and augment != longest else None
-        label = f"{_SHORT.get(model, model)}, {LAYER_SET_LABELS[layers]}, {augment}"
-        factors = {"network": model, "layers": layers, "augmentation": augment}
-        plain = (model, layers, augment) == (config.models[0], "base", config.augments[0])
+    for levels in itertools.product(config.models, sets, config.augments):
+        model, layers, augment = levels
+        plain = levels == (config.models[0], "base", config.augments[0])
         rows.append(
-            RowConfig(name=name, label=label, role="baseline" if plain else "other", model=model, layers=sets[layers],
-                      augment=augment, matched_to=match, factors=factors)
-        )  # fmt: skip
+            RowConfig(
+                name=named(*levels),
+                label=f"{_SHORT.get(model, model)}, {LAYER_SET_LABELS[layers]}, {augment}",
+                role="baseline" if plain else "other",
+                model=model,
+                layers=sets[layers],
+                augment=augment,
+                matched_to=None if levels == target else named(*target),
+                factors={"network": model, "layers": layers, "augmentation": augment},
+            )
+        )
     return rows
 
 
 def _data(sets: dict[str, tuple[str, ...]]) -> list[RowConfig]:
-    """List the baseline with d4 augmentation and rows that change one lever each; all of equal length."""
+    """List the baseline with d4 augmentation and rows that change one lever each.
+
+    All are trained for as many updates: levers add tiles, and layers that do not reach everywhere take some away.
+    """
 
     def row(name: str, label: str, **changes: object) -> RowConfig:
         content = {"name": name, "label": label, "layers": sets["base"], "augment": "d4", "factors": {"lever": name}}
-        return RowConfig.model_validate(content | changes)
+        matched = {} if name == "plain" else {"matched_to": "plain"}
+        return RowConfig.model_validate(content | matched | changes)
 
     rows = [
         row("plain", "U-Net, d4", role="baseline"),
         row("no-augmentation", "− augmentation", augment="none"),
     ]
     rows += [
-        row(name, label, levers=levers, matched_to="plain")
+        row(name, label, levers=levers)
         for name, label, levers in (
             ("balanced", "+ balanced sampling", {"balanced": True}),
             ("hard-negatives", "+ hard negatives", {"hard_negatives": 0.5}),

@@ -103,7 +103,7 @@ def _train_config(
         message = f"row {row.name!r} is matched to {row.matched_to!r}, which 'only' leaves out; keep both or neither"
         raise InputError(message)
     target = _train_config(config, other, rows, seed, tiles)
-    return train.model_copy(update={"steps": updates(target, tiles)})
+    return TrainConfig.from_dict(train.to_dict() | {"steps": updates(target, tiles)}, where=f"row {row.name!r}")
 
 
 def _shared_settings(config: StudyConfig, row: RowConfig, rows: tuple[RowConfig, ...]) -> dict[str, Any]:
