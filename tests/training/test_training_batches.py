@@ -17,7 +17,7 @@ KEY = np.arange(11, dtype=np.int64) * 97
 
 
 def seen(plan: Plan, epoch: int) -> list[tuple[int, int]]:
-    return [(int(t), int(e)) for tiles, kinds in plan.of_epoch(epoch) for t, e in zip(tiles, kinds, strict=True)]
+    return [(int(t), int(e)) for tiles, kinds, _ in plan.of_epoch(epoch) for t, e in zip(tiles, kinds, strict=True)]
 
 
 @pytest.mark.parametrize("kind", ["none", "paper5", "six"])
@@ -77,6 +77,39 @@ def test_turned_batch_is_the_turned_tile_standardised(tiles):
         expected, mask = augment(tiles.image[i], label[i], element, Directional())
         np.testing.assert_allclose(image[i], standardise(expected, tiles.recipe), rtol=1e-6, atol=1e-6)
         np.testing.assert_array_equal(target[i], mask)
+
+
+def test_random_scale_multiplies_image_layers_alone_and_is_drawn_by_pass_and_tile(tiles):
+    tiles = with_recipe(tiles)
+    store = TileStore(tiles, tiles.recipe, torch.device("cpu"))
+    plan = Plan(tiles.key, "six", 4, seed=1, epochs=2, random_scale=2.0)
+    drawn = [batch for epoch in range(2) for batch in plan.of_epoch(epoch)]
+    factors = np.concatenate([scales for _, _, scales in drawn])
+    assert ((factors >= 0.5) & (factors <= 2)).all()
+    assert len(np.unique(factors)) == len(factors)
+    assert abs(np.log(factors).mean()) < 0.2
+    index, elements, scales = drawn[0]
+    image, _ = store.batch(index, elements, scales)
+    plain, _ = store.batch(index, elements)
+    mean, std = (torch.tensor(one)[:, None, None] for one in (tiles.recipe.mean, tiles.recipe.std))
+    follows = [name != "slope" for name in tiles.layers]
+    assert not all(follows)
+    valid = plain != 0
+    for layer, follow in enumerate(follows):
+        before, after = ((one * std + mean)[:, layer] for one in (plain, image))
+        factor = torch.from_numpy(scales)[:, None, None] if follow else torch.ones(len(scales), 1, 1)
+        seen = valid[:, layer]
+        torch.testing.assert_close(after[seen], (before * factor)[seen], rtol=1e-4, atol=1e-4)
+    same = Plan(tiles.key[::-1].copy(), "six", 4, seed=1, epochs=2, random_scale=2.0)
+    by_tile = [
+        {
+            (int(one.key[t]), int(e)): float(f)
+            for ts, es, fs in one.of_epoch(0)
+            for t, e, f in zip(ts, es, fs, strict=True)
+        }
+        for one in (plan, same)
+    ]
+    assert by_tile[0] == by_tile[1]
 
 
 def test_making_batches_leaves_the_tiles_as_they_were(tiles):

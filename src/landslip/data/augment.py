@@ -150,6 +150,13 @@ def augment(image: Data, label: Data, element: int, directional: Directional) ->
     return turned, turn(label, element)
 
 
+def draw_scales(seed: int, epoch: int, key: NDArray[np.int64], largest: float) -> NDArray[np.float32]:
+    """Draw a factor for each tile, log-uniform from ``1/largest`` to ``largest``, from (seed, epoch, tile) alone."""
+    uniform = (draw(seed, epoch, key, purpose=2) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    factor: NDArray[np.float64] = np.exp((2 * uniform - 1) * np.log(largest))
+    return factor.astype(np.float32)
+
+
 def draw_elements(seed: int, epoch: int, key: NDArray[np.int64]) -> NDArray[np.int64]:
     """Draw one of the eight elements for each tile, from (seed, epoch, tile) alone."""
     return (draw(seed, epoch, key, purpose=1) >> np.uint64(61)).astype(np.int64)

@@ -115,6 +115,12 @@ def describe(name: str) -> LayerSpec:
     return spec
 
 
+def follows_image_scale(name: str) -> bool:
+    """Whether a layer is multiplied by k when the images are: bands, their means, differences, not ratios."""
+    plain = name.removesuffix("_obj").removeprefix("pre_").removeprefix("d_")
+    return plain in IMAGE_BANDS or plain == "brightness"
+
+
 def known_layers() -> tuple[str, ...]:
     """List the names without prefixes and suffixes."""
     return (*IMAGE_BANDS, *TERRAIN, *INDICES)

@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from landslip.data.augment import IDENTITY, Augment, Directional, augment, draw_elements, expansion
+from landslip.data.augment import IDENTITY, Augment, Directional, augment, draw_elements, draw_scales, expansion
 from landslip.data.draws import permutation
 from landslip.data.tileset import UNKNOWN, TileSet
+from landslip.layers.catalogue import follows_image_scale
 from landslip.recipe import Recipe
 
 Batch = tuple[Tensor, Tensor]
@@ -50,6 +51,7 @@ class TileStore:
         self.index = np.arange(len(tiles), dtype=np.int64)
         self.mean = torch.tensor(recipe.mean, dtype=torch.float32, device=device)[:, None, None]
         self.std = torch.tensor(recipe.std, dtype=torch.float32, device=device)[:, None, None]
+        self.scaled = torch.tensor([follows_image_scale(name) for name in recipe.layers], device=device)
 
     def __len__(self) -> int:
         """Return the number of tiles."""
@@ -61,8 +63,13 @@ class TileStore:
         part.index = self.index[which]
         return part
 
-    def batch(self, index: NDArray[np.int64], elements: NDArray[np.int64] | None = None) -> Batch:
-        """Gather tiles, turn each by its element, and standardise.
+    def batch(
+        self,
+        index: NDArray[np.int64],
+        elements: NDArray[np.int64] | None = None,
+        scales: NDArray[np.float32] | None = None,
+    ) -> Batch:
+        """Gather tiles, turn each by its element, multiply its image layers by its scale, and standardise.
 
         Turning comes before standardising, since components of vectors turn in physical units.
         """
@@ -72,7 +79,11 @@ class TileStore:
             if element != IDENTITY:
                 chosen = torch.from_numpy(np.flatnonzero(elements == element)).to(image.device)
                 image[chosen], target[chosen] = augment(image[chosen], target[chosen], int(element), self.directional)
-        image = image.to(self.device, non_blocking=True).sub_(self.mean).div_(self.std)
+        image = image.to(self.device, non_blocking=True)
+        if scales is not None:
+            factors = torch.from_numpy(scales).to(self.device)[:, None]
+            image.mul_(torch.where(self.scaled, factors, torch.ones_like(factors))[:, :, None, None])
+        image = image.sub_(self.mean).div_(self.std)
         torch.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0, out=image)
         return image.contiguous(memory_format=torch.channels_last), target.to(self.device, non_blocking=True)
 
@@ -84,6 +95,10 @@ class TileStore:
         """Go through all tiles in order, in batches of nearly equal size."""
         for index in split_evenly(np.arange(len(self), dtype=np.int64), batch):
             yield self.batch(index)
+
+
+Draws = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32] | None]
+"""Of an update: tiles, the element that each is turned by, the factor that its image is multiplied by."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +120,8 @@ class Plan:
         Of the draws.
     epochs, steps
         Shares, and updates in all; without ``steps`` an epoch is one pass.
+    random_scale
+        Largest factor that an image is multiplied or divided by; 1 for none.
     """
 
     key: NDArray[np.int64]
@@ -113,6 +130,7 @@ class Plan:
     seed: int
     epochs: int
     steps: int | None = None
+    random_scale: float = 1.0
 
     @property
     def updates_per_pass(self) -> int:
@@ -128,16 +146,16 @@ class Plan:
         """Return the first update of an epoch; for ``epochs``, the number of all."""
         return epoch * self.updates // self.epochs
 
-    def of_epoch(self, epoch: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Yield tiles and elements of each update of an epoch."""
-        now, batches = -1, list[tuple[NDArray[np.int64], NDArray[np.int64]]]()
+    def of_epoch(self, epoch: int) -> Iterator[Draws]:
+        """Yield tiles, elements and factors of each update of an epoch."""
+        now, batches = -1, list[Draws]()
         for update in range(self.first_update(epoch), self.first_update(epoch + 1)):
             number, place = divmod(update, self.updates_per_pass)
             if number != now:
                 now, batches = number, self._of_pass(number)
             yield batches[place]
 
-    def _of_pass(self, number: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    def _of_pass(self, number: int) -> list[Draws]:
         kinds = expansion(self.augment)
         tile = np.repeat(np.arange(len(self.key), dtype=np.int64), len(kinds))
         element = np.tile(np.array(kinds, np.int64), len(self.key))
@@ -146,7 +164,12 @@ class Plan:
         tile, element = tile[order], element[order]
         if self.augment == "d4":
             element = draw_elements(self.seed, number, self.key[tile])
-        return list(zip(split_evenly(tile, self.batch), split_evenly(element, self.batch), strict=True))
+        tiles, elements = split_evenly(tile, self.batch), split_evenly(element, self.batch)
+        if self.random_scale == 1:
+            return [(*one, None) for one in zip(tiles, elements, strict=True)]
+        # a tile that appears several times in a pass, turned, gets a factor for each
+        scale = draw_scales(self.seed, number, self.key[tile] * 8 + element, self.random_scale)
+        return list(zip(tiles, elements, np.array_split(scale, len(tiles)), strict=True))
 
 
 class EpochBatches:
@@ -157,8 +180,8 @@ class EpochBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches; which epoch it is, is asked when the first is wanted."""
-        for index, elements in self._plan.of_epoch(self._current_epoch()):
-            yield self._store.batch(index, elements)
+        for index, elements, scales in self._plan.of_epoch(self._current_epoch()):
+            yield self._store.batch(index, elements, scales)
 
 
 class SequentialBatches:

@@ -26,6 +26,9 @@ class TrainConfig(Config):
     layers: tuple[str, ...] | None = None
     """Layers the network eats, in order; default all that the tiles have."""
     augment: Augment = "d4"
+    random_scale: float = Field(1.0, ge=1)
+    """Image layers of each tile are multiplied by a factor drawn anew in every pass, log-uniform from 1/this to
+    this: for patches that were each scaled by their own maximum, and scenes whose scale nobody knows."""
     loss: Loss = "bce"
     positive_weight: float = Field(1.0, gt=0)
     """Weight of landslide pixels in the binary cross-entropy."""

@@ -120,7 +120,7 @@ class _Setup:
         store = TileStore(tiles, recipe, device, directional(tiles, config))
         stores = {name: store.of(tiles.part == part) for name, part in _PARTS.items()}
         key = tiles.key[tiles.part == Part.TRAIN]
-        plan = Plan(key, config.augment, config.batch, config.seed, config.epochs, config.steps)
+        plan = Plan(key, config.augment, config.batch, config.seed, config.epochs, config.steps, config.random_scale)
         precision = resolve_precision(config.precision, device)
         return cls(recipe, stores, plan, device, precision, str(tiles.meta.get("licence", "")))
 
