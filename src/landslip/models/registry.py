@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from landslip.models.blocks import check_input
 from landslip.models.resunet import DECODER, ResUNet34
 from landslip.models.unet import UNet
 from landslip.models.weights import freeze_encoder as freeze
-from landslip.models.weights import load_weights
+from landslip.models.weights import load_weights, stem_fits
 
 SMP = "smp:"
 """Prefix of the networks of segmentation-models-pytorch: ``smp:ARCHITECTURE-ENCODER``."""
@@ -81,6 +81,7 @@ def build_model(
     *,
     weights: str | os.PathLike[str] | None = None,
     freeze_encoder: bool = False,
+    layers: Sequence[str] | None = None,
     **options: Any,  # noqa: ANN401 - each network has its own
 ) -> nn.Module:
     """Build a network that turns ``(n, in_channels, h, w)`` into logits ``(n, 1, h, w)``.
@@ -94,13 +95,16 @@ def build_model(
     in_channels
         Number of layers.
     weights
-        None or ``"none"``: random. A name such as ``"imagenet"``: downloaded for the encoder. A path: a
+        None or ``"none"``: random. A name such as ``"imagenet"``: downloaded for the encoder;
+        ``"sentinel2-csmask"`` comes with an optional package, see :mod:`landslip.models.sentinel2`. A path: a
         safetensors file or one that ``torch.load(weights_only=True)`` reads, of the encoder or the whole
         network; a run folder means its ``model.safetensors``. A first convolution for another number of
         layers is adapted so that an input equal in all layers gives the same response.
     freeze_encoder
         Leave the encoder as it is, except for the parameters and statistics of its normalisation layers
         and, unless there are exactly three layers, its first convolution. Needs weights.
+    layers
+        Names of the layers, by which a first convolution that knows bands by name is adapted.
     **options
         Of the network: ``width`` of ``unet``, ``decoder`` of the ResNet-34 ones, any of the library's for
         ``smp:``.
@@ -125,9 +129,9 @@ def build_model(
     model.in_channels = in_channels  # type: ignore[assignment]  # modules take plain attributes too
     model.register_forward_pre_hook(check_input)
     if wanted is not None:
-        load_weights(model, wanted, encoder_name=network.encoder)
-    if freeze_encoder:
-        freeze(model)
+        load_weights(model, wanted, encoder_name=network.encoder, layers=layers)
+    if freeze_encoder and wanted is not None:
+        freeze(model, stem=stem_fits(wanted, in_channels, layers))
     return model
 
 

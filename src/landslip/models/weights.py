@@ -6,7 +6,7 @@ import logging
 import os
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from landslip.errors import MissingInputError, ModelError
+from landslip.models import sentinel2
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,13 @@ _ENCODER = "encoder."
 _NORMALISATION = (_BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
 
-def load_weights(network: nn.Module, weights: str | os.PathLike[str], *, encoder_name: str | None) -> None:
+def load_weights(
+    network: nn.Module,
+    weights: str | os.PathLike[str],
+    *,
+    encoder_name: str | None,
+    layers: Sequence[str] | None = None,
+) -> None:
     """Fill a network with pretrained weights, in place.
 
     Parameters
@@ -35,6 +42,8 @@ def load_weights(network: nn.Module, weights: str | os.PathLike[str], *, encoder
         A name, a file, or a run folder; see :func:`landslip.models.build_model`.
     encoder_name
         Name of the network's encoder; None when it has none of its own.
+    layers
+        Names of the network's layers, where they are known.
 
     Raises
     ------
@@ -48,6 +57,12 @@ def load_weights(network: nn.Module, weights: str | os.PathLike[str], *, encoder
         path = path / "model.safetensors"
     if isinstance(weights, os.PathLike) or path.suffix in _SUFFIXES or path.is_file():
         fill(network, read_weights(path), source=str(path))
+    elif weights in sentinel2.FILES:
+        tensors = sentinel2.read_encoder(str(weights), encoder_name)
+        if layers is not None and set(layers) & set(sentinel2.BANDS):
+            stem = _stem_name(network)
+            tensors[stem] = sentinel2.stem_by_band(tensors[stem], layers)
+        fill(network, tensors, source=str(weights), unused=sentinel2.UNUSED)
     elif encoder_name is None:
         message = f"weights {str(weights)!r}: this network has no named weights; give a weights file, or none"
         raise ModelError(message)
@@ -98,6 +113,7 @@ def download(encoder_name: str, weights: str) -> dict[str, Tensor]:
     timm_encoder = encoder_name.startswith("tu-")
     known = [] if timm_encoder else list(encoders[encoder_name]["pretrained_settings"])
     if not timm_encoder and weights not in known:
+        known += sentinel2.FILES if encoder_name == sentinel2.ENCODER else ()
         message = f"no weights {weights!r} for {encoder_name}; there are {', '.join(known) or 'none'}, or give a file"
         raise ModelError(message)
     chatter = logging.getLogger("huggingface_hub")
@@ -116,10 +132,11 @@ def download(encoder_name: str, weights: str) -> dict[str, Tensor]:
     return dict(donor.state_dict())
 
 
-def fill(network: nn.Module, tensors: Mapping[str, Tensor], *, source: str) -> None:
+def fill(network: nn.Module, tensors: Mapping[str, Tensor], *, source: str, unused: tuple[str, ...] = ()) -> None:
     """Copy into a network what fits by name and shape; its encoder (or all of it, without one) must be complete.
 
-    The first convolution is adapted to the number of layers; a head for other classes stays as it was.
+    The first convolution is adapted to the number of layers; a head for other classes stays as it was, and what
+    begins with one of ``unused`` may be missing.
 
     Raises
     ------
@@ -133,6 +150,7 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], *, source: str) -> N
         found[stem] = adapt_stem(found[stem], own[stem].shape[1])
     fitting = {key: value for key, value in found.items() if value.shape == own[key].shape}
     needed = [key for key in own if _is_needed(key, has_encoder=hasattr(network, "encoder"))]
+    needed = [key for key in needed if not key.startswith(unused)]
     missing = [key for key in needed if key not in fitting]
     if missing:
         shape = f" in shape {tuple(own[missing[0]].shape)}"
@@ -169,19 +187,29 @@ def adapt_stem(weight: Tensor, layers: int) -> Tensor:
     return weight.mean(dim=1, keepdim=True).repeat(1, layers, 1, 1) * (old / layers)
 
 
-def freeze_encoder(network: nn.Module) -> None:
+def freeze_encoder(network: nn.Module, *, stem: bool) -> None:
     """Fix the encoder's weights, in place.
 
-    Normalisation layers stay trainable and go on updating their statistics; so does the first convolution
-    unless there are exactly three layers, for which it was trained.
+    Normalisation layers stay trainable and go on updating their statistics; so does the first convolution, unless
+    ``stem`` says that it was trained for these very layers.
     """
     encoder = network.get_submodule("encoder")
     encoder.requires_grad_(False)
     for module in encoder.modules():
         if isinstance(module, _NORMALISATION):
             module.requires_grad_(True)
-    if network.in_channels != 3:
+    if not stem:
         network.get_parameter(_stem_name(network)).requires_grad_(True)
+
+
+def stem_fits(weights: str | os.PathLike[str], in_channels: int, layers: Sequence[str] | None) -> bool:
+    """Tell whether the first convolution of these weights was trained for these layers.
+
+    It was for the bands of the Sentinel-2 encoder, which are known by name; else for exactly three layers.
+    """
+    if weights in sentinel2.FILES and layers is not None:
+        return set(layers) <= set(sentinel2.BANDS)
+    return in_channels == 3
 
 
 def _stem_name(network: nn.Module) -> str:

@@ -32,7 +32,7 @@ def check_runs(runs: tuple[Run, ...], tiles: dict[str, TileSet], study: Path) ->
             check_landslides(tiles_with_pixels(tiles[run.fold.name], run.row.layers), run)
         train = run.train
         if train is not None and _first(
-            seen, train.model, train.model_options, train.weights, train.freeze_encoder, len(run.row.layers)
+            seen, train.model, train.model_options, train.weights, train.freeze_encoder, run.row.layers
         ):
             _try_network(run.row, train)
 
@@ -56,6 +56,7 @@ def _try_network(row: RowConfig, train: TrainConfig) -> None:
                 len(row.layers),
                 weights=train.weights,
                 freeze_encoder=train.freeze_encoder,
+                layers=row.layers,
                 **train.model_options,
             )
     except (ModelError, MissingInputError) as error:

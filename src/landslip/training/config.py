@@ -21,7 +21,7 @@ class TrainConfig(Config):
     model_options: dict[str, Any] = Field(default_factory=dict)
     """Its options, for example ``width`` of the U-Net."""
     weights: str = "none"
-    """Pretrained weights: none, a name (downloaded), or a file."""
+    """Pretrained weights: none, a name (``imagenet``, downloaded; ``sentinel2-csmask``), or a file."""
     freeze_encoder: bool = False
     layers: tuple[str, ...] | None = None
     """Layers the network eats, in order; default all that the tiles have."""

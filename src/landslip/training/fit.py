@@ -150,6 +150,7 @@ def _network(config: TrainConfig, recipe: Recipe) -> nn.Module:
         len(recipe.layers),
         weights=config.weights,
         freeze_encoder=config.freeze_encoder,
+        layers=recipe.layers,
         **config.model_options,
     )
     counts = parameter_counts(network)
