@@ -95,17 +95,19 @@ def _run(folder: Path, config: DemoConfig, progress: Progress) -> StudyResult:
             aoi=str(raw / "mapped_extent.gpkg"),
         )
         build_scene(inputs, scene, progress=progress)
-    return run_study(study_config(scene, config), folder / "study", resume=True, progress=progress)
+    return run_study(
+        study_config(scene, config, raw / "truth" / "landslides.gpkg"), folder / "study", resume=True, progress=progress
+    )
 
 
-def study_config(scene: Path, config: DemoConfig) -> StudyConfig:
+def study_config(scene: Path, config: DemoConfig, truth: Path | None = None) -> StudyConfig:
     """Return the study that the demo runs: the paper's rows, one seed, few epochs, no pretrained weights."""
     from landslip.study import StudyConfig
 
     return StudyConfig.from_dict(
         {
             "title": "Demo: the paper's comparison on a simulated event",
-            "data": {"scene": str(scene)},
+            "data": {"scene": str(scene)} | ({"truth": str(truth)} if truth is not None else {}),
             "only": list(config.rows),
             "seeds": [config.seed],
             "split": {"seed": config.seed},

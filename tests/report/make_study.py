@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from landslip.data.tileset import Part, TileSet
 from landslip.scoring import Confusion, ProbabilityHistogram, area_frequency, calibration, per_landslide
+from landslip.simulate.areas import density
 
 ROWS = (
     # name, label, role, key in the paper, network, layers, augmentation, parameters, quality
@@ -66,7 +67,13 @@ def make_study(folder: Path, shape: Shape = Shape(), **changes: Any) -> Path:
     content["calibration"] = {row["name"]: row.pop("_calibration") for row in rows}
     content["landslides"] = objects
     mapped = np.bincount(tiles.landslide[tiles.label == 1])[1:] * 100.0
-    content["area_frequency"] = {"mapped": area_frequency(mapped).to_dict(), **areas}
+    law = np.geomspace(100, mapped.max(), 30)
+    content["area_frequency"] = {
+        "mapped": area_frequency(mapped).to_dict(),
+        "true": area_frequency(np.concatenate([mapped, mapped[mapped < 2000]])).to_dict(),
+        "law": {"area_m2": law.tolist(), "density_per_m2": density(law).tolist(), "count": [0] * len(law)},
+        **areas,
+    }
     content.update(changes)
     content = {name: value for name, value in content.items() if value is not None}
     (folder / "config.toml").write_text('title = "made up"\n\n[split]\ndesign = "blocks"\nbuffer_px = 64\n')

@@ -73,4 +73,7 @@ def test_area_frequency_is_a_density():
     inner = (result.density_per_m2 * result.area_m2)[1:-1]
     assert inner == pytest.approx(1 / np.log(1000), rel=0.15)
     assert area_frequency(np.zeros(3)).count.size == 0
+    assert area_frequency(np.zeros(3)).median_m2 is None
     assert area_frequency(np.array([100.0])).count.tolist() == [1]
+    assert result.to_dict()["landslides"] == 4000
+    assert (result.median_m2, result.largest_m2, result.total_m2) == (np.median(areas), areas.max(), areas.sum())

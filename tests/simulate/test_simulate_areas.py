@@ -33,6 +33,11 @@ def test_most_frequent_size_is_that_of_the_paper():
     assert sizes[np.argmax(density(sizes))] == pytest.approx(4.0e-4, rel=0.02)  # about 400 m²
 
 
+def test_density_in_square_metres_is_the_same_law():
+    sizes = np.array([200.0, 3000.0, 1e5])
+    assert areas.density(sizes) == pytest.approx(1e-6 * density(sizes / 1e6))
+
+
 def test_draws_follow_the_law():
     drawn = areas.draw(np.random.default_rng(1), 20_000, LARGEST)
     assert drawn.min() > 0

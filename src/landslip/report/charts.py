@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landslip.report.model import Curve, Estimate, History, Row, SizeClass, Study
+from landslip.report.model import LAW, MAPPED, Curve, Estimate, History, Row, SizeClass, Study
 from landslip.report.style import DASHES, PALETTE, ROLE_COLOR, SPARE, Chart, Key, Panel
 from landslip.report.words import area, number
 
@@ -115,7 +115,7 @@ def _keys(study: Study, curves: Sequence[Curve]) -> tuple[Key, ...]:
     return tuple(
         Key(c.label, colors[c.row], dashed=study.row(c.row).role in DASHES)
         if c.row
-        else Key(c.label, "ink", dashed="true" in c.label.lower())
+        else Key(c.label, "muted" if c.label == LAW else "ink", dashed=c.label != MAPPED)
         for c in curves
     )
 
@@ -253,10 +253,12 @@ def _short(one: SizeClass) -> str:
 
 def area_frequency(study: Study) -> Chart | None:
     """Density of landslide areas on logarithmic axes: mapped landslides, and each row's."""
-    curves = [curve for curve in study.area_frequency if curve.x.size][: MOST_LINES + 2]
+    curves = [curve for curve in study.area_frequency if curve.x.size][: MOST_LINES + 3]
     if not curves:
         return None
-    told = "; ".join(f"{c.label}: most frequent at {area(float(c.x[np.argmax(c.y)]))}" for c in curves)
+    told = "; ".join(
+        f"{c.label}: most frequent at {area(float(c.x[np.argmax(c.y)]))}" for c in curves if c.label != LAW
+    )
     alt = f"Probability density of landslide area, both axes logarithmic. {told}."
     panel = Panel("", partial(_draw_areas, study=study, curves=curves), alt, *WIDE)
     return Chart("area-frequency", (panel,), _keys(study, curves))
@@ -267,10 +269,14 @@ def _draw_areas(figure: Any, study: Study, curves: Sequence[Curve]) -> None:  # 
     for curve, key in zip(curves, _keys(study, curves), strict=True):
         own = curve.row is not None
         style = (0, (3, 1.5)) if key.dashed else "-"
+        law = curve.label == LAW
         axes.plot(
-            curve.x, curve.y, "o", linestyle=style, color=PALETTE[key.color], linewidth=None if own else 2.4,
-            zorder=2 if own else 3,
+            curve.x, curve.y, marker="" if law else "o", linestyle=style, color=PALETTE[key.color],
+            linewidth=1.0 if law else None if own else 2.4, zorder=2 if own or law else 3,
         )  # fmt: skip
+    measured = [curve.y for curve in curves if curve.label != LAW]
+    if measured:  # the law alone would stretch the axis far below one landslide
+        axes.set_ylim(min(float(y.min()) for y in measured) / 3, max(float(y.max()) for y in measured) * 3)
     axes.set(xscale="log", yscale="log", xlabel="area, m²", ylabel="probability density, per m²")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(_power_of_ten)

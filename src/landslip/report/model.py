@@ -11,6 +11,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+MAPPED = "mapped landslides (inventory)"
+"""Name of the curve of the inventory's landslides, which are taken as the truth."""
+
+LAW = "inverse-gamma law (Malamud et al. 2004)"
+"""Name of the curve that landslide areas follow on average, drawn for orientation."""
+
 Role = Literal["baseline", "model", "attention", "data", "control", "forest", "other"]
 """What a row stands for in the paper's question."""
 
@@ -122,6 +128,8 @@ class Curve:
     """Weight of each point: pixels in a bin."""
     area: Estimate | None = None
     """The figure that sums the curve up: area under it, or calibration error."""
+    numbers: dict[str, float] = field(default_factory=dict)
+    """Further figures behind it, such as the median and the number of landslides."""
 
 
 @dataclass(frozen=True)

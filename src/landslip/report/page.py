@@ -54,7 +54,8 @@ CAPTIONS: Final = {
     ),
     "area_chart": (
         "Figure 7.",
-        "How often landslides of an area occur: mapped ones, and those of each row’s map, in the test part.",
+        "How often landslides of an area occur in the test part: those of the inventory, the true ones where they are "
+        "known, those of each row’s map (all its seeds), and the law that many inventories follow, for orientation.",
     ),
 }
 
@@ -224,6 +225,7 @@ def _tables(study: Study) -> dict[str, Any]:
         "runs_table": appendix.runs_table(study),
         "rows_table": appendix.rows_table(study),
         "curves_table": tables.curves_table(study),
+        "areas_table": tables.areas_table(study),
         "size_table": appendix.size_table(study),
         "effects_table": tables.effects_table(study),
         "split_table": appendix.split_table(study),

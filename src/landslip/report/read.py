@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from landslip.errors import FormatError, InputError
 from landslip.files import read_complete
 from landslip.report.model import (
+    LAW,
+    MAPPED,
     Comparison,
     Curve,
     Effect,
@@ -176,12 +178,21 @@ def _size_classes(entries: dict[str, Any], labels: dict[str, str]) -> tuple[Size
 
 def _area_frequency(entries: dict[str, Any], labels: dict[str, str]) -> tuple[Curve, ...]:
     named: list[tuple[str | None, str, str]] = [
-        (None, "mapped", "mapped landslides"),
+        (None, "mapped", MAPPED),
         (None, "true", "true landslides"),
+        (None, "law", LAW),
     ]
     named += [(name, name, label) for name, label in labels.items()]
+    sums = ("landslides", "median_m2", "largest_m2", "total_m2")
     return tuple(
-        Curve(row, label, _array(e["area_m2"]), _array(e["density_per_m2"]), _array(e["count"]))
+        Curve(
+            row,
+            label,
+            _array(e["area_m2"]),
+            _array(e["density_per_m2"]),
+            _array(e["count"]),
+            numbers={name: float(e[name]) for name in sums if e.get(name) is not None},
+        )
         for row, key, label in named
         if (e := entries.get(key))
     )

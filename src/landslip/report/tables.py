@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from landslip.report.model import Estimate, Row, Study, Transfer
 from landslip.report.paper import DECIMALS, TABLE_1
-from landslip.report.words import interval, listed, number, signed, thousands
+from landslip.report.words import area, interval, listed, number, signed, thousands
 
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
 
@@ -171,6 +173,30 @@ def curves_table(study: Study) -> Table | None:
     heads = ("Row", "Area under the curve", "Expected calibration error", "Brier score")
     caption = "The curves in figures. Precision–recall area: larger is better; the other two: smaller is better."
     return Table("table-curves", caption, heads, tuple(rows))
+
+
+def areas_table(study: Study) -> Table | None:
+    """Give what sums up the area-frequency curves."""
+    known = [curve for curve in study.area_frequency if curve.numbers]
+    if not known:
+        return None
+    rows = []
+    for curve in known:
+        n = curve.numbers
+        sizes = [n.get(name) for name in ("median_m2", "largest_m2", "total_m2")]
+        cells = [Cell(area(value), value) if value is not None else Cell("–") for value in sizes]
+        often = float(curve.x[np.argmax(curve.y)]) if curve.x.size else None
+        rows.append(
+            (
+                word(curve.label),
+                whole(n.get("landslides")),
+                Cell(area(often), often) if often is not None else Cell("–"),
+                *cells,
+            )
+        )
+    heads = ("Landslides", "Number", "Most frequent", "Median", "Largest", "Total")
+    caption = "How many and how large, in the test part; of a row, number and total are means over its seeds."
+    return Table("table-areas", caption, heads, tuple(rows))
 
 
 def effects_table(study: Study) -> Table | None:

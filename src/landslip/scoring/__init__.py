@@ -3,9 +3,10 @@
 Never draws, never reads files, and knows neither networks nor scenes.
 """
 
+from landslip.scoring.areas import AreaFrequency, area_frequency
 from landslip.scoring.calibration import Calibration, calibration
 from landslip.scoring.confusion import Confusion, confusions_by_group
-from landslip.scoring.per_landslide import AreaFrequency, LandslideScores, area_frequency, per_landslide
+from landslip.scoring.per_landslide import LandslideScores, per_landslide
 from landslip.scoring.threshold import ProbabilityHistogram, ThresholdChoice, best_threshold
 
 __all__ = [

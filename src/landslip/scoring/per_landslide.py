@@ -159,50 +159,6 @@ def _size_class(
     )
 
 
-@dataclass(frozen=True)
-class AreaFrequency:
-    """Probability density of landslide areas in logarithmic bins.
-
-    Parameters
-    ----------
-    area_m2
-        ``(bins,)`` geometric middle of each bin that is not empty.
-    density_per_m2
-        ``(bins,)`` share of the landslides in the bin over the bin's width.
-    count
-        ``(bins,)`` landslides in it.
-    """
-
-    area_m2: NDArray[np.float64]
-    density_per_m2: NDArray[np.float64]
-    count: NDArray[np.int64]
-
-    def to_dict(self) -> dict[str, list[float]]:
-        """Return as JSON types."""
-        return {name: getattr(self, name).tolist() for name in ("area_m2", "density_per_m2", "count")}
-
-
-def area_frequency(areas_m2: NDArray[Any], *, bins_per_decade: int = 5) -> AreaFrequency:
-    """Frequency-area distribution of landslides.
-
-    References
-    ----------
-    Malamud et al. (2004), doi:10.1002/esp.1064, equation 1.
-    """
-    areas = np.asarray(areas_m2, np.float64)
-    areas = areas[areas > 0]
-    if not areas.size:
-        return AreaFrequency(np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
-    first = np.floor(np.log10(areas.min()) * bins_per_decade)
-    last = np.floor(np.log10(areas.max()) * bins_per_decade) + 1
-    edges = 10.0 ** (np.arange(first, last + 1) / bins_per_decade)
-    edges[0], edges[-1] = min(edges[0], areas.min()), max(edges[-1], np.nextafter(areas.max(), np.inf))
-    count, _ = np.histogram(areas, edges)
-    filled = count > 0
-    density = count / (areas.size * np.diff(edges))
-    return AreaFrequency(np.sqrt(edges[:-1] * edges[1:])[filled], density[filled], count[filled].astype(np.int64))
-
-
 def _f1(precision: float | None, recall: float | None) -> float | None:
     if precision is None or recall is None:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaincc, gammainccinv
+from scipy.special import gamma, gammaincc, gammainccinv
 
 RHO = 1.40
 """Shape: the density of large landslides falls as ``area ** -(RHO + 1)``."""
@@ -32,6 +32,23 @@ def cumulative(area_m2: NDArray[np.floating], largest_m2: float) -> NDArray[np.f
     low, high = _share(np.array([0.0, largest_m2]))
     share: NDArray[np.float64] = np.clip((_share(np.asarray(area_m2)) - low) / (high - low), 0, 1)
     return share
+
+
+def density(area_m2: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Probability density of landslide areas in 1/m², the law not being truncated.
+
+    Parameters
+    ----------
+    area_m2
+        Areas in m².
+
+    References
+    ----------
+    Malamud et al. (2004), as in :func:`cumulative`, eq. 3 with the parameters of their three inventories.
+    """
+    ratio = SCALE_KM2 / (np.asarray(area_m2, np.float64) * 1e-6 - SHIFT_KM2)
+    per_km2: NDArray[np.float64] = ratio ** (RHO + 1) * np.exp(-ratio) / (SCALE_KM2 * gamma(RHO))
+    return 1e-6 * per_km2
 
 
 def draw(rng: np.random.Generator, count: int, largest_m2: float) -> NDArray[np.float64]:

@@ -42,6 +42,9 @@ class DataConfig(Config):
     """Step between training tiles of a scene; default the tile size (no overlap). Others never overlap."""
     test_polygon: Path | None = None
     """Polygons that are the test region of a scene, in place of a side."""
+    truth: Path | None = None
+    """Polygons of the true landslides of a scene, where they are known (``truth/landslides.gpkg`` of a simulated
+    event). How large they are is shown beside the inventory's; nothing is trained or scored on them."""
     scale_patches: int = Field(200, ge=1)
     """Training patches on which the segmentation scale is chosen (more take longer and change little)."""
 
@@ -52,9 +55,10 @@ class DataConfig(Config):
             found = " and ".join(given) if given else "none"
             message = f"give exactly one of scene, scenes, patches, tiles (found {found})"
             raise ValueError(message)
-        if self.test_polygon is not None and self.scene is None:
-            message = "test_polygon needs a single scene"
-            raise ValueError(message)
+        for name in ("test_polygon", "truth"):
+            if getattr(self, name) is not None and self.scene is None:
+                message = f"{name} needs a single scene"
+                raise ValueError(message)
         return self
 
     @property

@@ -203,26 +203,17 @@ class Results:
         for record in self.of_row(row):
             mask = self.mask(row)[record["fold"]]
             pred = self.probability(record).astype(np.float64) >= 0.5
-            for one, landslide, valid, pixel_area in self._planes(record["fold"], pred & mask, mask):
+            for one, landslide, valid, pixel_area in self.planes(record["fold"], pred & mask, mask):
                 found.append(per_landslide(one, landslide, valid, pixel_area_m2=pixel_area))
                 areas.append(object_areas(one).astype(np.float64) * pixel_area)
         n = len(self.seeds)
         overall = _mean_class([scores.overall for scores in found], n)
         classes = [_mean_class(list(group), n) for group in zip(*(scores.classes for scores in found), strict=True)]
-        return {"overall": overall, "classes": classes}, area_frequency(np.concatenate(areas)).to_dict()
+        frequency = area_frequency(np.concatenate(areas)).to_dict()
+        frequency |= {name: frequency[name] / n for name in ("landslides", "total_m2") if frequency[name] is not None}
+        return {"overall": overall, "classes": classes}, frequency
 
-    def mapped_areas(self) -> Record:
-        """Area-frequency curve of the mapped landslides of the test part."""
-        areas = []
-        first = self.rows[0].name
-        for name in self.tiles:
-            mask = self.mask(first)[name]
-            for _, landslide, valid, pixel_area in self._planes(name, mask, mask):
-                ids = np.bincount(landslide[valid & (landslide > 0)])
-                areas.append(ids[ids > 0].astype(np.float64) * pixel_area)
-        return area_frequency(np.concatenate(areas)).to_dict()
-
-    def _planes(self, fold: str, pred: Mask, mask: Mask) -> list[tuple[Mask, NDArray[np.int32], Mask, float]]:
+    def planes(self, fold: str, pred: Mask, mask: Mask) -> list[tuple[Mask, NDArray[np.int32], Mask, float]]:
         """Test tiles of a scene put together again, so that no landslide is cut; patches as they are."""
         tiles = self.tiles[fold].subset(self.test[fold])
         pixel_area = float(tiles.meta.get("pixel_m", 10.0)) ** 2

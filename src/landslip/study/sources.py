@@ -61,6 +61,8 @@ class Area:
     about: dict[str, Any] = field(default_factory=dict)
     test: NDArray[np.bool_] | None = None
     """Test region when it was given as polygons."""
+    truth: NDArray[np.int32] | None = None
+    """``(rows, cols)``: 0 or the id of the true landslide, where the truth is known."""
 
     def usable(self, layers: Sequence[str]) -> NDArray[np.bool_]:
         """``(rows, cols)``: of known label and valid in ``layers`` (stored ones)."""
@@ -141,6 +143,9 @@ def _from_scene(path: Path, number: int, config: DataConfig) -> Area:
     test = None
     if config.test_polygon is not None:
         test = _burnt(config.test_polygon, scene)
+    from landslip.study.areas import burn_truth
+
+    truth = None if config.truth is None else burn_truth(config.truth, scene)
     about: dict[str, Any] = {
         key: scene.info[key] for key in ("sources", "dates", "inventory", "version") if key in scene.info
     }
@@ -148,7 +153,7 @@ def _from_scene(path: Path, number: int, config: DataConfig) -> Area:
     about["simulated"] = bool(scene.info.get("simulated", False))
     about["grid"] = scene.info["grid"]
     pixel_m = float(np.sqrt(scene.grid.pixel_area_m2))
-    return Area(bands, label, scene.landslides(), number, pixel_m, about=about, test=test)
+    return Area(bands, label, scene.landslides(), number, pixel_m, about=about, test=test, truth=truth)
 
 
 def _burnt(path: Path, scene: Any) -> NDArray[np.bool_]:  # noqa: ANN401 - a Scene, imported late

@@ -18,6 +18,7 @@ from landslip.data.tileset import TileSet
 from landslip.errors import ConfigError, LandslipError, OutputError
 from landslip.files import FORMAT, atomic_path, check_format, locked, read_json, sha256, write_json, write_text
 from landslip.progress import SILENT, Progress
+from landslip.study.areas import area_curves, save_truth, truth_name
 from landslip.study.checks import check_runs
 from landslip.study.config import RowConfig, StudyConfig
 from landslip.study.design import bands_of_study, base_layers, plan_rows
@@ -207,6 +208,8 @@ def _write_plan(
         split = f"split{suffix}.npz" if one.splits else None
         if split:
             _save_splits(folder / split, one)
+        if source is not None and one.splits:
+            save_truth(folder / truth_name(fold, folds), source, [split.part for split in one.splits])
         ids[fold.name] = sha256(folder / f"tiles{suffix}.npz")
         entries.append({"name": fold.name, "tiles": f"tiles{suffix}.npz", "split": split, "test": fold.words})
     for found in guards:
@@ -304,8 +307,7 @@ def _content(plan: Plan, records: list[dict[str, Any]], folder: Path, progress: 
     may_claim, reason = claims(len(results.seeds), blocks)
     settings = {run.row.name: run.train for run in plan.runs()}
     with progress.task("scoring", len(plan.rows) + 1) as task:
-        rows, curves, reliability, landslides = [], {}, {}, {}
-        areas = {"mapped": results.mapped_areas()}
+        rows, curves, reliability, landslides, areas = [], {}, {}, {}, {}
         for row in plan.rows:
             train = settings[row.name]
             rows.append(results.row_entry(row, draws) | {"train": train.to_dict() if train else None})
@@ -337,7 +339,7 @@ def _content(plan: Plan, records: list[dict[str, Any]], folder: Path, progress: 
         "precision_recall": curves,
         "calibration": reliability,
         "landslides": landslides,
-        "area_frequency": areas,
+        "area_frequency": area_curves(results, areas, folder, plan.folds),
         "split": {
             "design": config.split.design,
             "in_words": _split_in_words(plan),
