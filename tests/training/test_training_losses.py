@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from landslip.training import TrainConfig
 from landslip.training.losses import masked_loss
 
-NAMES = ("bce", "dice", "focal", "tversky")
+NAMES = ("bce", "dice", "bce+dice", "focal", "tversky")
 
 
 def make(seed: int = 0):
@@ -78,6 +78,7 @@ def test_known_values():
     assert value["bce"] == pytest.approx(half)
     assert value["focal"] == pytest.approx(half / 4)  # (1 - 1/2)^2 of it
     # over the three pixels: TP 1/2, FP 1, FN 1/2
+    assert value["bce+dice"] == pytest.approx(value["bce"] + value["dice"])
     assert value["dice"] == value["tversky"] == pytest.approx(1 - 2 * 0.5 / (2 * 0.5 + 1 + 0.5))
     uneven = TrainConfig(loss="tversky", tversky_alpha=0.2, tversky_beta=0.8)
     found = float(masked_loss(uneven)(logits, target)[0])

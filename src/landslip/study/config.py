@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from landslip.config import Config
 from landslip.data.augment import Augment
 from landslip.layers.fit import ObjectOptions
+from landslip.presets import preset
 from landslip.splits import SplitConfig
 from landslip.study.levers import Levers
 
@@ -84,6 +85,8 @@ class RowConfig(Config):
     role: Role = "other"
     paper: str | None = None
     """Which row of the paper's Table 1 stands beside it."""
+    preset: str = ""
+    """A named recipe (:mod:`landslip.presets`), spelled out in the fields of this row; given ones go before it."""
     model: str = "unet"
     """A network's name, or ``forest``: a random forest on object features."""
     layers: tuple[str, ...] = ()
@@ -97,6 +100,15 @@ class RowConfig(Config):
     """Changes of the training tiles."""
     factors: dict[str, str] = Field(default_factory=dict)
     """Level of each factor of the design, for the effects."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, content: Any) -> Any:  # noqa: ANN401 - whatever was given
+        if not isinstance(content, dict) or not content.get("preset"):
+            return content
+        settings = dict(preset(content["preset"]).settings)
+        own = {name: settings.pop(name) for name in ("model", "layers", "augment") if name in settings}
+        return {**own, **content, "train": {**settings, **content.get("train", {})}}
 
     @field_validator("name")
     @classmethod
@@ -175,11 +187,15 @@ class StudyConfig(Config):
         if self.design == "rows" and not self.rows:
             message = "design 'rows' needs at least one [[rows]] entry"
             raise ValueError(message)
-        for name in ("model", "layers", "augment", "seed", "model_options"):
-            if name in self.train:
-                where = (
-                    "[model_options.NETWORK]" if name == "model_options" else "seeds" if name == "seed" else "the rows"
-                )
-                message = f"'train.{name}' is set by {where}; take it out of [train]"
-                raise ValueError(message)
+        self._set_elsewhere(self.train, "train", "model_options")
+        for row in self.rows:
+            self._set_elsewhere(row.train, "rows.train")
         return self
+
+    @staticmethod
+    def _set_elsewhere(train: dict[str, Any], table: str, *more: str) -> None:
+        places = {"seed": "seeds", "model_options": "[model_options.NETWORK]"}
+        for name in ("preset", "model", "layers", "augment", "seed", *more):
+            if name in train:
+                message = f"'{table}.{name}' is set by {places.get(name, 'the rows')}; take it out of [{table}]"
+                raise ValueError(message)

@@ -8,14 +8,17 @@ from pydantic import Field, model_validator
 
 from landslip.config import Config
 from landslip.data.augment import Augment
+from landslip.presets import spelled_out
 
-Loss = Literal["bce", "dice", "focal", "tversky"]
+Loss = Literal["bce", "dice", "bce+dice", "focal", "tversky"]
 Precision = Literal["auto", "bf16", "float32"]
 
 
 class TrainConfig(Config):
     """What is trained, on which layers, and how."""
 
+    preset: str = ""
+    """A named recipe (:mod:`landslip.presets`) that is spelled out here; what else is given goes before it."""
     model: str = "unet"
     """Network; see :func:`landslip.models.build_model`."""
     model_options: dict[str, Any] = Field(default_factory=dict)
@@ -56,6 +59,11 @@ class TrainConfig(Config):
     """``auto``: bf16 where the processor has it natively, else float32."""
     device: str = "auto"
     """``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, content: Any) -> Any:  # noqa: ANN401 - whatever was given
+        return spelled_out(content)
 
     @model_validator(mode="after")
     def _an_update_in_every_epoch(self) -> Self:

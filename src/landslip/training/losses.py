@@ -19,7 +19,8 @@ def masked_loss(config: TrainConfig) -> MaskedLoss:
     """Make the loss of a configuration, from those of segmentation-models-pytorch.
 
     Every loss is over the counted pixels of the batch pooled. A batch without any has the loss 0;
-    so has, for Dice and Tversky, one without a landslide, about which they say nothing.
+    so has, for Dice and Tversky, one without a landslide, about which they say nothing. ``bce+dice`` is the sum
+    of the two.
 
     References
     ----------
@@ -64,6 +65,15 @@ def _dice(config: TrainConfig) -> Callable[[Tensor, Tensor], Tensor]:
     return function
 
 
+def _bce_and_dice(config: TrainConfig) -> Callable[[Tensor, Tensor], Tensor]:
+    one, other = _bce(config), _dice(config)
+
+    def function(logits: Tensor, target: Tensor) -> Tensor:
+        return one(logits, target) + other(logits, target)
+
+    return function
+
+
 def _focal(config: TrainConfig) -> Callable[[Tensor, Tensor], Tensor]:
     from segmentation_models_pytorch.losses import FocalLoss
 
@@ -82,4 +92,4 @@ def _tversky(config: TrainConfig) -> Callable[[Tensor, Tensor], Tensor]:
     return function
 
 
-_LOSSES = {"bce": _bce, "dice": _dice, "focal": _focal, "tversky": _tversky}
+_LOSSES = {"bce": _bce, "dice": _dice, "bce+dice": _bce_and_dice, "focal": _focal, "tversky": _tversky}

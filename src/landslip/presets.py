@@ -1,0 +1,80 @@
+"""Recipes with a name: what is trained, on which layers, with which augmentation and loss, in one word.
+
+A preset is only a shorthand: it is spelled out where it is named, and whatever stands beside it goes before it.
+Data, split, length and batch are never part of one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named recipe.
+
+    Parameters
+    ----------
+    words
+        What it is for.
+    measured
+        Where its choice was measured; nothing while it is a guess.
+    settings
+        Settings of a training (:class:`landslip.training.TrainConfig`).
+    """
+
+    words: str
+    measured: str
+    settings: Mapping[str, Any]
+
+
+PRESETS: Final[dict[str, Preset]] = {
+    "rgb-best": Preset(
+        "the best single model on three visible layers, also where each patch was scaled by its own maximum",
+        "",
+        {
+            "model": "unet",
+            "layers": ["blue", "green", "red"],
+            "augment": "d4",
+            "random_scale": 1.25,
+            "loss": "bce+dice",
+        },
+    ),
+}
+
+
+def spelled_out(content: Any) -> Any:  # noqa: ANN401 - what a settings class was given
+    """Put the settings of a named preset below those that are given.
+
+    Parameters
+    ----------
+    content
+        Settings of a training as they were given; returned as they are without ``preset``.
+
+    Raises
+    ------
+    ValueError
+        There is no such preset.
+    """
+    if not isinstance(content, dict) or not content.get("preset"):
+        return content
+    return {**preset(content["preset"]).settings, **content}
+
+
+def preset(name: str) -> Preset:
+    """Look a preset up.
+
+    Raises
+    ------
+    ValueError
+        There is none of this name; the message names the nearest, or all.
+    """
+    if name not in PRESETS:
+        near = difflib.get_close_matches(str(name), PRESETS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(PRESETS)}"
+        message = f"unknown preset {name!r}; {hint}"
+        raise ValueError(message)
+    return PRESETS[name]
