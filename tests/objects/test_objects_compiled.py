@@ -1,6 +1,5 @@
 """The compiled code: to the bit what plain Python computes, and usable where nothing can be cached."""
 
-import math
 import os
 import subprocess
 import sys
@@ -12,32 +11,54 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from objects_reference import Thing, cost, splitmix64, union
 
-from landslip.objects import kernels
-from landslip.objects.merging import empty_graph, make_criterion
+from landslip.objects import compiled, costs, passes
+from landslip.objects.merging import empty_graph, make_criterion, make_screen
 
 
 @numba.njit
-def pair_cost(node, box, i, j, shared, criterion):
-    return kernels._pair_cost(node, box, i, j, shared, criterion)
+def pair_cost(graph, i, j, shared, criterion):
+    return costs.exact_cost(graph.word, graph.exact, graph.box, i, j, shared, criterion)
+
+
+@numba.njit
+def fill(graph, i, n, perimeter, criterion, screen):
+    costs.set_record(criterion.steps, graph.word, graph.real, graph.exact, graph.box, i, n, perimeter, screen)
+
+
+@numba.njit
+def rough_pair(graph, i, j, shared, criterion, screen):
+    f, error = costs.rough_cost(criterion.steps, graph.word, graph.real, graph.box, i, j, shared, screen)
+    return costs.kept(f, error, np.float32(np.inf))
 
 
 @numba.njit
 def hashed(x):
-    return kernels._splitmix64(x)
+    return costs.splitmix64(x)
 
 
-def put(graph, i, thing, bands):
-    row = graph.node[i]
-    row[:] = 0
-    row[kernels.SIZE], row[kernels.PERIMETER] = thing.n, thing.perimeter
-    top, bottom, left, right = thing.box
-    row[kernels.COMPACT] = thing.n * thing.perimeter / math.sqrt(thing.n)
-    row[kernels.SMOOTH] = thing.n * thing.perimeter / (2 * ((bottom - top) + (right - left)))
-    graph.box[i, kernels.TOP : kernels.RIGHT + 1] = thing.box
-    for b in range(bands):
-        row[kernels.BANDS + b] = thing.mean[b]
-        row[kernels.BANDS + bands + b] = thing.n * thing.var[b]
-        row[kernels.BANDS + 2 * bands + b] = thing.n * math.sqrt(thing.var[b])
+def graph_of(things, criterion, values):
+    bands = len(values)
+    graph = empty_graph(len(things), 1, criterion.steps, np.empty(0, np.int32))
+    flat = values.reshape(bands, -1)
+    screen = make_screen(criterion, flat.min(axis=1), flat.max(axis=1))
+    for i, thing in enumerate(things):
+        graph.exact[i] = 0
+        graph.exact[i, :bands] = thing.mean
+        graph.exact[i, criterion.weights.size :][:bands] = thing.var
+        top, bottom, left, right = thing.box
+        graph.box[4 * i : 4 * i + 4] = top, left, -bottom, -right
+        fill(graph, i, thing.n, thing.perimeter, criterion, screen)
+    return graph, screen
+
+
+def two_rows(values, size):
+    things = []
+    for r in range(2):
+        thing = Thing(r, 0, values[:, r, 0])
+        for c in range(1, size):
+            thing = union(thing, Thing(r, c, values[:, r, c]), 1)
+        things.append(thing)
+    return things
 
 
 @settings(max_examples=40, deadline=None)
@@ -52,20 +73,45 @@ def put(graph, i, thing, bands):
 def test_costs_are_those_of_plain_python_to_the_bit(bands, seed, size, color, compactness, offset):
     rng = np.random.default_rng(seed)
     values = (rng.normal(0, 50, (bands, 2, 10)) + offset).astype(np.float32)
-    things = []
-    for r in range(2):
-        thing = Thing(r, 0, values[:, r, 0])
-        for c in range(1, size):
-            thing = union(thing, Thing(r, c, values[:, r, c]), 1)
-        things.append(thing)
+    things = two_rows(values, size)
     weights = [float(w) for w in rng.random(bands)]
-    graph = empty_graph(2, 1, bands, np.empty(0, np.int32))
-    for i, thing in enumerate(things):
-        put(graph, i, thing, bands)
     criterion = make_criterion(weights, color, compactness)
+    graph, _ = graph_of(things, criterion, values)
     expected = cost(*things, size, weights, color, compactness)
-    assert pair_cost(graph.node, graph.box, 0, 1, size, criterion) == expected
-    assert pair_cost(graph.node, graph.box, 1, 0, size, criterion) == expected
+    assert pair_cost(graph, 0, 1, size, criterion) == expected
+    assert pair_cost(graph, 1, 0, size, criterion) == expected
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    bands=st.integers(1, 20),
+    seed=st.integers(0, 10**6),
+    size=st.integers(1, 40),
+    color=st.floats(0, 1),
+    compactness=st.floats(0, 1),
+    offset=st.sampled_from([0.0, 1e4, -1e7]),
+    unit=st.sampled_from([1e-30, 1e-12, 1e-3, 1.0, 1e6, 1e18, 1e30]),
+    heavy=st.sampled_from([1e-35, 1e-3, 1.0, 1e20]),
+    flat=st.booleans(),
+)
+def test_approximate_costs_are_within_their_bounds(bands, seed, size, color, compactness, offset, unit, heavy, flat):
+    rng = np.random.default_rng(seed)
+    values = ((rng.normal(0, 0 if flat else 50, (bands, 2, 40)) + offset) * unit).astype(np.float32)
+    things = two_rows(values, size)
+    weights = [float(w) * heavy for w in rng.random(bands)]
+    criterion = make_criterion(weights, color, compactness)
+    graph, screen = graph_of(things, criterion, values)
+    exact = pair_cost(graph, 0, 1, size, criterion)
+    rough, error = rough_pair(graph, 0, 1, size, criterion, screen)
+    assert abs(float(rough) - exact) <= float(error)
+
+
+def test_bounds_of_ordinary_images_are_narrow():
+    values = np.random.default_rng(0).normal(100, 50, (5, 2, 40)).astype(np.float32)
+    criterion = make_criterion([0.2] * 5, 0.9, 0.5)
+    graph, screen = graph_of(two_rows(values, 40), criterion, values)
+    rough, error = rough_pair(graph, 0, 1, 40, criterion, screen)
+    assert error < 1e-3 * abs(rough)
 
 
 @given(st.integers(0, 2**64 - 1))
@@ -73,13 +119,21 @@ def test_the_hash_is_that_of_plain_python(x):
     assert int(hashed(np.uint64(x))) == splitmix64(x)
 
 
-def test_a_node_begins_with_a_cache_line():
-    graph = empty_graph(5, 7, 5, np.empty(0, np.int32))
-    assert graph.node.ctypes.data % 64 == 0
-    assert graph.node.strides[0] % 64 == 0
-    assert graph.cost.ctypes.data % 64 == 0
-    assert np.shares_memory(graph.node, graph.box)
-    assert np.shares_memory(graph.name, graph.cost)
+def test_a_record_begins_with_a_cache_line():
+    graph = empty_graph(5, 7, compiled.steps_of(5), np.empty(0, np.int32))
+    assert graph.word.ctypes.data % 64 == 0
+    assert 4 * compiled.record_words(compiled.steps_of(5)) % 64 == 0
+    assert graph.exact.strides[0] % 64 == 0
+    assert np.shares_memory(graph.word, graph.real)
+
+
+def test_cached_kernels_are_those_of_all_the_source_they_are_made_of(tmp_path):
+    index = passes.rebuild._cache._cache_file
+    assert index._source_stamp == compiled.source_stamp()
+    places = {"cache_path": str(tmp_path), "filename_base": "kernel"}
+    type(index)(**places, source_stamp=compiled.source_stamp()).save("key", "data")
+    assert type(index)(**places, source_stamp=compiled.source_stamp()).load("key") == "data"
+    assert type(index)(**places, source_stamp=(0.0, 0)).load("key") is None
 
 
 def test_without_a_place_for_the_cache_kernels_compile_without(monkeypatch):
@@ -91,8 +145,8 @@ def test_without_a_place_for_the_cache_kernels_compile_without(monkeypatch):
             raise RuntimeError(message)
         return honest(**options)
 
-    monkeypatch.setattr(kernels.numba, "njit", refuse)
-    assert kernels._compile(lambda x: x + 1)(2) == 3
+    monkeypatch.setattr(compiled.numba, "njit", refuse)
+    assert compiled.compiled(lambda x: x + 1)(2) == 3
 
 
 @pytest.mark.slow

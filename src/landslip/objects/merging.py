@@ -12,8 +12,19 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from landslip.objects import kernels
-from landslip.objects.kernels import Criterion, Graph
+from landslip.objects import handover
+from landslip.objects import passes as steps
+from landslip.objects.compiled import (
+    ALIVE,
+    DEAD,
+    LANES,
+    POOL,
+    Criterion,
+    Graph,
+    Screen,
+    record_words,
+    steps_of,
+)
 
 LAST_TOKEN = 250
 """Tokens of passes fit a byte beside the two fixed states; after this one they start again."""
@@ -62,173 +73,6 @@ SERIAL = Workers(1)
 """No threads: for use inside a worker."""
 
 
-@dataclass
-class Merger:
-    """A graph of objects on its way from pass to pass.
-
-    Parameters
-    ----------
-    graph
-        The nodes. Lists are correct and least pairs found.
-    used
-        Blocks of the pool in use.
-    criterion
-        Weights.
-    prune
-        Costs from here on are not kept: the largest ``scale²`` that will be asked for.
-    workers
-        Threads that share the work of a pass.
-    token
-        Token of the last pass; nodes with this ``dirty`` are looked at next.
-    small
-        If positive, only pairs count of which one has fewer pixels.
-    passes
-        Passes run so far.
-    alive
-        Living nodes; counted if negative.
-    """
-
-    graph: Graph
-    used: int
-    criterion: Criterion
-    prune: float
-    workers: Workers = SERIAL
-    token: int = 1
-    small: float = 0.0
-    passes: int = 0
-    alive: int = -1
-
-    def __post_init__(self) -> None:
-        """Prepare the scratch memory."""
-        if self.alive < 0:
-            self.alive = int(np.count_nonzero(self.graph.state != kernels.DEAD))
-        self._marks: queue.SimpleQueue[NDArray[np.int32]] = queue.SimpleQueue()
-        self._merged = np.empty(self.graph.pixel.size, np.int32)
-        self._waiting = np.empty(self.graph.pixel.size + 1, np.int32)
-        for _ in range(self.workers.threads):
-            self._marks.put(np.zeros(self.graph.pixel.size, np.int32))
-
-    def run(self, limit: float, passes: int | None = None, *, proof: bool = False, shrink: bool = True) -> None:
-        """Run passes until one merges nothing, at most ``passes``.
-
-        Parameters
-        ----------
-        limit
-            Pairs of this cost and above stay apart.
-        passes
-            Number of passes at most; None for no bound.
-        proof
-            Whether to carry the taint of a window's edge along.
-        shrink
-            Whether to move the living nodes together now and then.
-        """
-        done = 0
-        while passes is None or done < passes:
-            if proof:
-                kernels.spread_taint(self.graph, limit)
-            done += 1
-            self.passes += 1
-            merged = self._one_pass(limit)
-            if shrink and self.alive < 0.6 * self.graph.pixel.size:
-                self._drop_dead()
-            if not merged and not proof:
-                return  # with the proof, taint goes on spreading although nothing merges
-
-    def restart(self, prune: float, small: float) -> None:
-        """Evaluate what was pruned, and look at every node again."""
-        self.prune, self.small = prune, small
-        token = self._next_token()
-        self._each(kernels.restart, token, self.criterion, prune, small)
-        self.token = token
-
-    def wake(self) -> None:
-        """Look at every node again, because the limit has risen."""
-        self.graph.dirty[:] = self.token
-
-    def _one_pass(self, limit: float) -> int:
-        graph, previous, token = self.graph, self.token, self._next_token()
-        bands = self.criterion.bands
-        lows, highs = self._ranges()
-        found = self._each(kernels.select, previous, token, limit, bands, self._merged)
-        counts, needs = [count for count, _ in found], [need for _, need in found]
-        merged = sum(counts)
-        if not merged:
-            return 0
-        if self.used + sum(needs) > graph.cost.shape[0]:
-            self._move_lists(sum(needs))
-        cursors = [self.used + sum(needs[:k]) for k in range(len(needs))]
-        graph = self.graph
-        alone = len(lows) == 1 and self.small == 0
-
-        def rebuild(low: int, count: int, cursor: int, mark: NDArray[np.int32]) -> tuple[int, int]:
-            rules = (token, self.criterion, self.prune, self.small, alone)
-            found: tuple[int, int] = kernels.rebuild(
-                graph, self._merged, low, count, cursor, *rules, mark, self._waiting
-            )
-            return found
-
-        def refresh(low: int, high: int, mark: NDArray[np.int32]) -> None:
-            rules = (token, self.criterion, self.prune, self.small, alone)
-            kernels.refresh(graph, low, high, *rules, mark, self._waiting)
-
-        self.used, waiting = self._marked(rebuild, lows, counts, cursors)[-1]
-        self._marked(refresh, *(([0], [waiting]) if alone else (lows, highs)))
-        self.token = token
-        self.alive -= merged
-        return int(merged)
-
-    def _next_token(self) -> int:
-        if self.token < LAST_TOKEN:
-            return self.token + 1
-        graph = self.graph
-        graph.state[graph.state != kernels.DEAD] = kernels.ALIVE
-        graph.dirty[:] = np.where(graph.dirty == self.token, 1, 0)
-        self.token = 1
-        return 2
-
-    def _ranges(self) -> tuple[list[int], list[int]]:
-        return self.workers.ranges(self.graph.pixel.size)
-
-    def _each(self, kernel: Any, *rest: Any) -> list[Any]:  # noqa: ANN401 - a numba dispatcher
-        lows, highs = self._ranges()
-        graph = self.graph
-        if len(lows) == 1:
-            return [kernel(graph, lows[0], highs[0], *rest)]
-        return self.workers.map(lambda low, high: kernel(graph, low, high, *rest), lows, highs)
-
-    def _marked(self, work: Callable[..., Any], *arguments: Sequence[int]) -> list[Any]:
-        def marked(*group: int) -> Any:  # noqa: ANN401 - what the kernel returns
-            mark = self._marks.get()
-            try:
-                return work(*group, mark)
-            finally:
-                self._marks.put(mark)
-
-        if len(arguments[0]) == 1:
-            return [marked(*(column[0] for column in arguments))]
-        return self.workers.map(marked, *arguments)
-
-    def _move_lists(self, need: int) -> None:
-        live = int(kernels.count_blocks(self.graph))
-        name, cost = empty_pool(live + need + max(need // 2, live // 8))
-        self.used = int(kernels.move_lists(self.graph, name, cost))
-        self.graph = self.graph._replace(name=name, cost=cost)
-
-    def _drop_dead(self) -> None:
-        alive = int(kernels.drop_dead(self.graph))
-        per_node = [name for name in Graph._fields if name not in ("name", "cost", "forest")]
-        self.graph = self.graph._replace(**{name: getattr(self.graph, name)[:alive] for name in per_node})
-        self._move_lists(alive // 4)
-
-
-def make_criterion(band_weights: Sequence[float], color: float, compactness: float) -> Criterion:
-    """Prepare the weights for the kernels."""
-    bands = len(band_weights)
-    weights = np.zeros(-(-bands // kernels.LANES) * kernels.LANES, np.float64)
-    weights[:bands] = band_weights
-    return Criterion(bands, weights, float(color), float(compactness))
-
-
 class Arena:
     """Memory for one window after another, so that its pages are asked of the system only once.
 
@@ -265,15 +109,250 @@ NO_ARENA = Arena()
 """Allocates everything apart."""
 
 
-def empty_graph(nodes: int, blocks: int, bands: int, forest: NDArray[np.int32], arena: Arena = NO_ARENA) -> Graph:
-    """Allocate a graph; its memory is touched only as it is filled."""
-    columns = -(-(kernels.BANDS + 3 * bands) // kernels.LINE) * kernels.LINE
-    node = arena.empty((nodes + 1, columns), np.float64)
-    node[nodes] = 0  # vectors of the last node's bands reach beyond it
-    name, cost = empty_pool(blocks, arena)
+class Marks:
+    """Per node, where in a list that is being joined it has its place, in numbers that grow from list to list."""
+
+    def __init__(self, mark: NDArray[np.int32]) -> None:
+        self.mark, self.stamp = mark, 2**31
+
+    def first(self, needed: int) -> int:
+        """Return the first number for the next lists, of so many entries in all."""
+        if self.stamp + needed >= 2**31:
+            self.mark[:] = 0
+            self.stamp = 1
+        return self.stamp
+
+
+def at_least(value: float) -> np.float32:
+    """Round up to single precision."""
+    rounded = np.float32(min(value, 3e38)) if value < np.inf else np.float32(np.inf)
+    return rounded if rounded >= value else np.nextafter(rounded, np.float32(np.inf))
+
+
+@dataclass
+class Merger:
+    """A graph of objects on its way from pass to pass.
+
+    Parameters
+    ----------
+    graph
+        The nodes. Lists are correct and least pairs found.
+    used
+        Where the unused part of the pool begins, in blocks.
+    criterion, screen
+        Weights, exact and for approximate costs.
+    prune
+        Costs from here on are not kept: the largest ``scale²`` that will be asked for.
+    workers
+        Threads that share the work of a pass.
+    token
+        Token of the last pass; nodes with this ``dirty`` are looked at next.
+    small
+        If positive, only pairs count of which one has fewer pixels.
+    passes
+        Passes run so far.
+    alive
+        Living nodes; counted if negative.
+    """
+
+    graph: Graph
+    used: int
+    criterion: Criterion
+    screen: Screen
+    prune: float
+    workers: Workers = SERIAL
+    token: int = 1
+    small: float = 0.0
+    passes: int = 0
+    alive: int = -1
+    arena: Arena | None = None
+
+    def __post_init__(self) -> None:
+        """Prepare the scratch memory."""
+        arena = self.arena or NO_ARENA
+        nodes = self.graph.pixel.size
+        if self.alive < 0:
+            self.alive = int(np.count_nonzero(self.graph.state != DEAD))
+        self.stride = record_words(self.criterion.steps)
+        self._marks: queue.SimpleQueue[Marks] = queue.SimpleQueue()
+        self._merged = arena.empty(nodes + 1, np.int32)
+        shares = len(self.workers.ranges(nodes)[0])
+        self._waiting = arena.empty(nodes + shares, np.int32)
+        for _ in range(min(self.workers.threads, shares)):
+            self._marks.put(Marks(arena.empty(nodes, np.int32)))
+
+    def run(self, limit: float, passes: int | None = None, *, proof: bool = False, shrink: bool = True) -> None:
+        """Run passes until one merges nothing, at most ``passes``.
+
+        Parameters
+        ----------
+        limit
+            Pairs of this cost and above stay apart.
+        passes
+            Number of passes at most; None for no bound.
+        proof
+            Whether to carry the taint of a window's edge along.
+        shrink
+            Whether to move the living nodes together now and then.
+        """
+        done = 0
+        while passes is None or done < passes:
+            if proof:
+                steps.spread_taint(self.graph, self.stride, limit)
+            done += 1
+            self.passes += 1
+            merged = self._one_pass(limit)
+            if shrink and self.alive < 0.5 * self.graph.pixel.size:
+                self._drop_dead()
+            if not merged and not proof:
+                return  # with the proof, taint goes on spreading although nothing merges
+
+    def restart(self, prune: float, small: float) -> None:
+        """Evaluate what was pruned, and look at every node again."""
+        self.prune, self.small = prune, small
+        token = self._next_token()
+        self._each(steps.restart, token, self.criterion, self.screen, at_least(prune), small)
+        self.token = token
+
+    def wake(self) -> None:
+        """Look at every node again, because the limit has risen."""
+        self.graph.dirty[:] = self.token
+
+    def _one_pass(self, limit: float) -> int:
+        previous, token = self.token, self._next_token()
+        lows, highs = self._ranges()
+        common = (self.criterion, self.screen)
+        found = self._each(steps.select, previous, token, limit, *common, self._merged)
+        counts = [count for count, _, _, _ in found]
+        merged = sum(counts)
+        if not merged:
+            return 0
+        needs = [need for _, need, _, _ in found]
+        largest = max(most for _, _, most, _ in found)
+        if (self.used + sum(needs)) * POOL > self.graph.word.size:
+            self._move_lists(sum(needs))
+        cursors = [self.used + sum(needs[:k]) for k in range(len(needs))]
+        graph, merging = self.graph, self._merged
+        rules = (token, *common, at_least(self.prune), self.small)
+        waiting = [self._waiting[low + k : high + k + 1] for k, (low, high) in enumerate(zip(lows, highs, strict=True))]
+
+        def rebuild(k: int, marks: Marks) -> tuple[int, int, NDArray[np.int32]]:
+            share = (lows[k], counts[k], cursors[k], lows[k], highs[k])
+            scratch = (largest, marks.mark, marks.first(found[k][3]), waiting[k])
+            cursor, waits, beyond, marks.stamp = steps.rebuild(graph, merging, *share, *rules, *scratch)
+            return cursor, waits, beyond
+
+        def refresh(k: int, marks: Marks) -> None:
+            steps.refresh(graph, waiting[k], results[k][1], *rules, False, marks.mark)
+
+        results = self._marked(rebuild, range(len(lows)))
+        self.used = results[-1][0]
+        strangers = np.unique(np.concatenate([beyond for _, _, beyond in results]))
+        if strangers.size:  # neighbours across the borders of the shares
+            self._marked(
+                lambda _, marks: steps.refresh(graph, strangers, strangers.size, *rules, True, marks.mark), range(1)
+            )
+        self._marked(refresh, range(len(lows)))
+        self.token = token
+        self.alive -= merged
+        return int(merged)
+
+    def _next_token(self) -> int:
+        if self.token < LAST_TOKEN:
+            return self.token + 1
+        graph = self.graph
+        graph.state[graph.state != DEAD] = ALIVE
+        graph.dirty[:] = np.where(graph.dirty == self.token, 1, 0)
+        self.token = 1
+        return 2
+
+    def _ranges(self) -> tuple[list[int], list[int]]:
+        return self.workers.ranges(self.graph.pixel.size)
+
+    def _each(self, kernel: Any, *rest: Any) -> list[Any]:  # noqa: ANN401 - a numba dispatcher
+        lows, highs = self._ranges()
+        graph = self.graph
+        if len(lows) == 1:
+            return [kernel(graph, lows[0], highs[0], *rest)]
+        return self.workers.map(lambda low, high: kernel(graph, low, high, *rest), lows, highs)
+
+    def _marked(self, work: Callable[..., Any], shares: range) -> list[Any]:
+        def marked(share: int) -> Any:  # noqa: ANN401 - what the kernel returns
+            marks = self._marks.get()
+            try:
+                return work(share, marks)
+            finally:
+                self._marks.put(marks)
+
+        if len(shares) == 1:
+            return [marked(shares[0])]
+        return self.workers.map(marked, shares)
+
+    def _move_lists(self, need: int) -> None:
+        live = int(handover.count_blocks(self.graph, self.stride))
+        nodes = self.graph.pixel.size
+        first = pool_start(nodes, self.stride)
+        word = NO_ARENA.empty((first + live + need + max(need, (live + nodes) // 16)) * POOL, np.int32)
+        self.used = int(handover.move_lists(self.graph, self.stride, word, first))
+        self.graph = self.graph._replace(word=word, real=word.view(np.float32))
+
+    def _drop_dead(self) -> None:
+        alive = int(handover.drop_dead(self.graph, self.stride))
+        graph = self.graph
+        per_node = ("pixel", "slot", "state", "dirty", "taint", "parent", "best", "exact")
+        fewer = {name: getattr(graph, name)[:alive] for name in per_node}
+        self.graph = graph._replace(box=graph.box[: 4 * alive], **fewer)
+
+
+def pool_start(nodes: int, stride: int) -> int:
+    """Return the first block after the records of so many nodes."""
+    return -(-nodes * stride // POOL)
+
+
+def make_criterion(band_weights: Sequence[float], color: float, compactness: float) -> Criterion:
+    """Prepare the weights for the kernels."""
+    bands = len(band_weights)
+    steps = steps_of(bands)
+    weights = np.zeros(LANES * len(steps), np.float64)
+    weights[:bands] = band_weights
+    return Criterion(steps, weights, float(color), float(compactness))
+
+
+def make_screen(criterion: Criterion, low: NDArray[np.float32], high: NDArray[np.float32]) -> Screen:
+    """Prepare approximate costs for pixels between the two values of each band; see :mod:`landslip.objects.costs`.
+
+    Weights that single precision cannot hold leave every decision to the exact costs.
+    """
+    bands = low.size
+    first, last = (np.where(low <= high, bound, 0.0).astype(np.float64) for bound in (low, high))
+    reach = (last - first) / 2 * (1 + 2.0**-20) + 2.0**-26 * np.maximum(abs(first), abs(last)) + 2.0**-40
+    exactly = criterion.color * criterion.weights[:bands]
+    shape = 1.0 - criterion.color
+    compact, smooth = shape * criterion.compactness, shape * (1.0 - criterion.compactness)
+    each = np.array([*exactly, compact, smooth])
+    fits = bool(((each == 0) | ((each > 2.0**-100) & (each < 2.0**100))).all())
+    offset, weights = np.zeros(criterion.weights.size), np.zeros(criterion.weights.size, np.float32)
+    offset[:bands] = (first + last) / 2
+    if not fits:
+        nothing = np.float32(0.0)
+        return Screen(offset, weights, nothing, nothing, np.float32(np.inf), nothing)
+    weights[:bands] = exactly
+    relative = (20 + 2 * len(criterion.steps)) * 2.0**-24
+    per_pixel = min(1.5 * 2.0**-24 * float(exactly @ reach), 1e38)
+    return Screen(offset, weights, np.float32(compact), np.float32(smooth), np.float32(relative), np.float32(per_pixel))
+
+
+def empty_graph(
+    nodes: int, more: int, steps: tuple[int, ...], forest: NDArray[np.int32], arena: Arena = NO_ARENA
+) -> Graph:
+    """Allocate a graph with a pool of ``more`` blocks; its memory is touched only as it is filled."""
+    stride = record_words(steps)
+    word = arena.empty((pool_start(nodes, stride) + more) * POOL, np.int32)
     return Graph(
-        node=node[:nodes],
-        box=node[:nodes].view(np.int32),
+        word=word,
+        real=word.view(np.float32),
+        exact=arena.empty((nodes, 2 * LANES * len(steps)), np.float64),
+        box=arena.empty(4 * nodes, np.int32),
         pixel=arena.empty(nodes, np.int32),
         slot=arena.empty(nodes, np.int32),
         state=arena.empty(nodes, np.uint8),
@@ -281,17 +360,5 @@ def empty_graph(nodes: int, blocks: int, bands: int, forest: NDArray[np.int32], 
         taint=arena.empty(nodes, np.uint8),
         parent=arena.empty(nodes, np.int32),
         best=arena.empty(nodes, np.int32),
-        best_cost=arena.empty(nodes, np.float64),
-        start=arena.empty(nodes, np.int32),
-        blocks=arena.empty(nodes, np.int32),
-        room=arena.empty(nodes, np.int32),
-        name=name,
-        cost=cost,
         forest=forest,
     )
-
-
-def empty_pool(blocks: int, arena: Arena = NO_ARENA) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Allocate the blocks of lists of neighbours: the same memory as integers and as floats."""
-    cost = arena.empty((blocks, 2 * kernels.BLOCK), np.float64)
-    return cost.view(np.int32), cost

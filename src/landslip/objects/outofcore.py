@@ -24,12 +24,23 @@ from numpy.typing import NDArray
 
 from landslip.errors import ConfigError, InputError, OutputError, ResourceError
 from landslip.files import atomic_path, locked, read_json, write_json, writing
-from landslip.objects import kernels
-from landslip.objects.kernels import Graph
-from landslip.objects.merging import SERIAL, Merger, Workers, empty_graph, make_criterion, usable_threads
+from landslip.objects.compiled import MEANS, Graph, record_words, steps_of
+from landslip.objects.handover import label_roots
+from landslip.objects.merging import SERIAL, Workers, empty_graph, make_criterion, usable_threads
 from landslip.objects.options import Options, check_shape
 from landslip.objects.sources import Source, open_source
-from landslip.objects.tiling import BYTES_PER_PIXEL, Arenas, Part, Pixels, Plan, Task, join, run_window
+from landslip.objects.tiling import (
+    BYTES_PER_PIXEL,
+    Arenas,
+    Part,
+    Pixels,
+    Plan,
+    Size,
+    Task,
+    first_nodes,
+    join,
+    run_window,
+)
 from landslip.progress import SILENT, Progress
 from landslip.rasters import RasterSpec, cog_writer, write_block
 from landslip.windows import Window
@@ -152,8 +163,9 @@ def segment_raster(
 
 def node_bytes(bands: int) -> int:
     """Memory of a node in the graph of the whole, its list of neighbours and scratch memory included."""
-    columns = -(-(kernels.BANDS + 3 * bands) // kernels.LINE) * kernels.LINE
-    return 8 * columns + 200 + 48
+    words = record_words(steps_of(bands))
+    # the record, the exact statistics (as many words, less those of the list), a quarter of a block, small arrays
+    return 4 * words + 8 * (words - MEANS) + 32 + 64
 
 
 def _plan(shape: tuple[int, int], bands: int, threads: int, memory_gib: float) -> tuple[Plan, int]:
@@ -185,7 +197,7 @@ class _Run:
         self.budget, self.workers, self.progress = budget, workers, progress
         self.cores = task.plan.windows(task.shape)
         self.reruns = 0
-        self.sizes: list[tuple[int, int]] = []
+        self.sizes: list[Size] = []
 
     def prepare(self, *, resume: bool) -> None:
         """Make sure that parts in the folder, if they are taken up, belong to the same work."""
@@ -222,7 +234,7 @@ class _Run:
         arenas = Arenas()
         with self.progress.task("first passes", len(self.cores)) as bar:
 
-            def work(index: int, core: Window) -> tuple[int, int]:
+            def work(index: int, core: Window) -> Size:
                 part = self._part(index)
                 size = _size_of(part) if part.exists() else self._run(core, part, arenas)
                 bar.advance()
@@ -235,11 +247,11 @@ class _Run:
                 self.sizes += self.workers.map(work, group, [self.cores[k] for k in group])
                 done = group.stop
                 self._require_memory(done)
-        if not sum(nodes for nodes, _ in self.sizes):
+        if not sum(size.nodes for size in self.sizes):
             message = f"{self.source.path}: no pixel is valid; check its nodata value"
             raise InputError(message)
 
-    def _run(self, core: Window, part: Path, arenas: Arenas) -> tuple[int, int]:
+    def _run(self, core: Window, part: Path, arenas: Arenas) -> Size:
         out = np.empty(core.shape, np.int32)
         plan = self.task.plan
 
@@ -257,11 +269,11 @@ class _Run:
         made = run_window(read, self.task, core, out, (0, 0), arenas)
         self.reruns += made.attempts - 1
         _save(part, made, out)
-        return made.graph.pixel.size, made.graph.cost.shape[0]
+        return Size.of(made)
 
     def _require_memory(self, done: int) -> None:
-        nodes = sum(nodes for nodes, _ in self.sizes)
-        need = nodes * node_bytes(self.task.criterion.bands)
+        nodes = sum(size.nodes for size in self.sizes)
+        need = nodes * node_bytes(len(self.source.layers))
         if need > self.budget:
             projected = need * len(self.cores) / done
             message = (
@@ -278,29 +290,23 @@ class _Run:
         """Run the remaining passes; return the label of each node, the windows' first nodes, their pixels."""
         scale, small = self.options.scales[0], self.options.min_size
         with self.progress.task("merging", None) as bar:
-            graph = join(self._graphs(), self.sizes, self.task, self.workers)
-            nodes = graph.pixel.size
-            forest = np.arange(nodes, dtype=np.int32)
-            graph.slot[:] = forest
-            pixel = graph.pixel.copy()
-            blocks = sum(blocks for _, blocks in self.sizes)
-            merger = Merger(
-                graph._replace(forest=forest), blocks, self.task.criterion, self.task.prune, self.workers, alive=nodes
-            )
-            del graph
-            merger.restart(self.task.prune, 0.0)
+            merger = join(self._graphs(), self.sizes, self.task, self.workers)
+            forest = np.arange(merger.graph.pixel.size, dtype=np.int32)
+            merger.graph.slot[:] = forest
+            merger.graph = merger.graph._replace(forest=forest)
+            pixel = merger.graph.pixel.copy()
             merger.run(scale * scale)
             bar.advance(note=f"{merger.alive:,} objects")
             if small > 1:
                 merger.restart(np.inf, float(small))
                 merger.run(np.inf)
         labels = _label_nodes(forest, pixel)
-        firsts = np.concatenate([[0], np.cumsum([n for n, _ in self.sizes])]).astype(np.int64)
+        firsts = first_nodes(self.sizes)
         return labels, firsts, pixel, self.task.plan.passes + merger.passes, int(labels.max())
 
     def _graphs(self) -> Iterator[Graph]:
         for index in range(len(self.cores)):
-            yield _load_graph(self._part(index), self.task.criterion.bands)
+            yield _load_graph(self._part(index), self.task.criterion.steps)
 
     def write(self, dst: Path, labels: NDArray[np.int32], firsts: NDArray[np.int64], pixel: NDArray[np.int32]) -> None:
         """Write the labels, window by window."""
@@ -311,7 +317,7 @@ class _Run:
             for index, core in enumerate(self.cores):
                 with np.load(self._part(index)) as content:
                     roots = content["roots"]
-                kernels.label_roots(roots, labels, firsts, pixel, rows, cols, across, width)
+                label_roots(roots, labels, firsts, pixel, rows, cols, across, width)
                 write_block(dataset, roots[np.newaxis], core)
                 bar.advance()
 
@@ -329,26 +335,27 @@ def _label_nodes(forest: NDArray[np.int32], pixel: NDArray[np.int32]) -> NDArray
     return label[root]
 
 
-_SAVED = ("node", "pixel", "start", "blocks", "cost")
+_SAVED = ("word", "exact", "box", "pixel", "dirty", "best")
 
 
 def _save(path: Path, part: Part, roots: NDArray[np.int32]) -> None:
     arrays = {name: np.asarray(getattr(part.graph, name)) for name in _SAVED}
     with atomic_path(path) as temporary, temporary.open("wb") as handle:
-        np.savez(handle, roots=roots, **arrays)  # type: ignore[arg-type]  # the stub takes the names for options
+        np.savez(handle, roots=roots, ranges=np.stack(part.ranges), **arrays)  # type: ignore[arg-type]  # names
 
 
-def _size_of(path: Path) -> tuple[int, int]:
+def _size_of(path: Path) -> Size:
     try:
         with path.open("rb") as handle, np.load(handle) as content:  # numpy leaves a damaged file open
-            return int(content["pixel"].size), int(content["cost"].shape[0])
+            ranges, nodes = content["ranges"], int(content["pixel"].size)
+            return Size.counted(nodes, int(content["word"].size), (ranges[0], ranges[1]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         message = f"{path}: is damaged; remove it and run again with --resume"
         raise OutputError(message) from error
 
 
-def _load_graph(path: Path, bands: int) -> Graph:
+def _load_graph(path: Path, steps: tuple[int, ...]) -> Graph:
     with np.load(path) as content:
         arrays = {name: content[name] for name in _SAVED}
-    graph = empty_graph(0, 0, bands, np.empty(0, np.int32))
-    return graph._replace(**arrays, name=arrays["cost"].view(np.int32))
+    graph = empty_graph(0, 0, steps, np.empty(0, np.int32))
+    return graph._replace(**arrays, real=arrays["word"].view(np.float32))

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from landslip.errors import InputError
-from landslip.objects import kernels
-from landslip.objects.kernels import Graph
+from landslip.objects.compiled import STRAY, Graph
+from landslip.objects.handover import label_forest
 from landslip.objects.merging import SERIAL, Merger, Workers, make_criterion, usable_threads
 from landslip.objects.options import Options, check_image, check_plane
-from landslip.objects.tiling import Arenas, Part, Pixels, Plan, Task, first_pass, join, run_window
+from landslip.objects.tiling import Arenas, Part, Pixels, Plan, Size, Task, first_pass, join, run_window
 from landslip.windows import Window
 
 
@@ -135,7 +135,7 @@ def segment_hierarchy(
     return segment_planned(planes, options, Plan.of(shape, CORE, PASSES, MARGIN))
 
 
-CORE, PASSES, MARGIN = 512, 8, 38
+CORE, PASSES, MARGIN = 512, 8, 40
 """Windows in memory: after eight passes a ninth of the nodes is left, and taint has come 33 pixels deep."""
 
 
@@ -162,11 +162,11 @@ def segment_planned(pixels: Pixels, options: Options, plan: Plan) -> NDArray[np.
                 merger.run(np.inf)
             if index + 1 < len(options.scales):
                 following = forest.copy()
-                kernels.label_forest(forest)
+                label_forest(forest)
                 levels[index] = forest.reshape(shape)
                 forest = following
                 merger.graph = merger.graph._replace(forest=forest)
-        kernels.label_forest(forest)
+        label_forest(forest)
         levels[-1] = forest.reshape(shape)
     return levels
 
@@ -177,13 +177,13 @@ def _start(
     """Run the first passes, in windows where the image is large; return the graph, its forest, stray pixels."""
     cores = task.plan.windows(task.shape)
     if len(cores) == 1:
-        merger, forest, link = first_pass(pixels, task, cores[0], workers)
-        return merger, forest, int(np.count_nonzero(link & kernels.STRAY))
+        merger, forest, link, _ = first_pass(pixels, task, cores[0], workers)
+        return merger, forest, int(np.count_nonzero(link & STRAY))
     done: list[Part | None] = [*_run_windows(pixels, task, cores, out, workers)]
     stray = sum(part.stray for part in done if part is not None)
-    sizes = [(part.graph.pixel.size, part.graph.cost.shape[0]) for part in done if part is not None]
+    sizes = [Size.of(part) for part in done if part is not None]
     forest = out.reshape(-1)
-    if not sum(nodes for nodes, _ in sizes):
+    if not sum(size.nodes for size in sizes):
         return None, forest, stray
 
     def emptied() -> Iterator[Graph]:
@@ -192,9 +192,8 @@ def _start(
                 done[index] = None
                 yield part.graph
 
-    graph = join(emptied(), sizes, task, workers)._replace(forest=forest)
-    merger = Merger(graph, sum(blocks for _, blocks in sizes), task.criterion, task.prune, workers)
-    merger.restart(task.prune, 0.0)
+    merger = join(emptied(), sizes, task, workers)
+    merger.graph = merger.graph._replace(forest=forest)
     return merger, forest, stray
 
 

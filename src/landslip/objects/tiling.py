@@ -16,9 +16,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landslip.objects import kernels
-from landslip.objects.kernels import Criterion, Graph
-from landslip.objects.merging import NO_ARENA, SERIAL, Arena, Merger, Workers, empty_graph
+from landslip.objects import handover
+from landslip.objects import pixels as first
+from landslip.objects.compiled import POOL, STRAY, Criterion, Graph, record_words, steps_of
+from landslip.objects.merging import (
+    NO_ARENA,
+    SERIAL,
+    Arena,
+    Merger,
+    Workers,
+    at_least,
+    empty_graph,
+    make_screen,
+    pool_start,
+)
 from landslip.windows import Window, split_windows
 
 NO_MASK = np.empty((0, 0), np.bool_)
@@ -88,6 +99,10 @@ Reader = Callable[[Window], Pixels]
 """Gives the pixels of a window of the raster."""
 
 
+Ranges = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Least and greatest value of each band; the least is above the greatest where there is none."""
+
+
 @dataclass(frozen=True)
 class Part:
     """What a window contributes to the graph of the whole.
@@ -96,6 +111,8 @@ class Part:
     ----------
     graph
         Nodes whose first pixel is in the core, in order.
+    ranges
+        Values of each band in the window.
     attempts
         How often the window was run until taint stayed out of the core.
     stray
@@ -103,8 +120,43 @@ class Part:
     """
 
     graph: Graph
+    ranges: Ranges
     attempts: int
     stray: int
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the graph of the whole needs to know of a part beforehand.
+
+    Parameters
+    ----------
+    nodes
+        Nodes.
+    more
+        Blocks of its pool.
+    ranges
+        Values of each band.
+    """
+
+    nodes: int
+    more: int
+    ranges: Ranges
+
+    @classmethod
+    def of(cls, part: Part) -> Size:
+        """Take the size of a part."""
+        return cls.counted(part.graph.pixel.size, part.graph.word.size, part.ranges)
+
+    @classmethod
+    def counted(cls, nodes: int, words: int, ranges: Ranges) -> Size:
+        """Take the size of a graph of so many words."""
+        return cls(nodes, words // POOL - pool_start(nodes, record_words(steps_of(ranges[0].size))), ranges)
+
+
+def first_nodes(sizes: list[Size]) -> NDArray[np.int64]:
+    """Return the number of each part's first node in the graph of the whole, and the number of all nodes."""
+    return np.concatenate([[0], np.cumsum([size.nodes for size in sizes])]).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -134,35 +186,39 @@ class Task:
 
 def first_pass(
     pixels: Pixels, task: Task, window: Window, workers: Workers = SERIAL, arena: Arena = NO_ARENA
-) -> tuple[Merger | None, NDArray[np.int32], NDArray[np.uint8]]:
+) -> tuple[Merger | None, NDArray[np.int32], NDArray[np.uint8], Ranges]:
     """Run the first pass on the pixels of a window and build the graph after it.
 
     Returns
     -------
     tuple
-        The graph (None without a valid pixel), its forest over the window's pixels, and their bits.
+        The graph (None without a valid pixel), its forest over the window's pixels, their bits, and the least and
+        the greatest value of each band.
     """
     bands, rows, cols = pixels.image.shape
+    steps = task.criterion.steps
     image = np.ascontiguousarray(pixels.image, np.float32)
     valid = np.ascontiguousarray(pixels.valid, np.bool_) if pixels.valid is not None else NO_MASK
     regions = np.ascontiguousarray(pixels.regions, np.int64) if pixels.regions is not None else NO_REGIONS
     width = task.shape[1]
     link = arena.empty((rows, cols), np.uint8)
-    kernels.links(image, valid, regions, link)
-    right, below = arena.empty((rows, cols), np.float64), arena.empty((rows, cols), np.float64)
-    kernels.pixel_costs(image, link, task.criterion, task.prune, right, below)
+    first.links(image, valid, regions, link)
+    low, high = np.empty(bands, np.float32), np.empty(bands, np.float32)
+    first.value_ranges(image, link, low, high)
     direction = arena.empty((rows, cols), np.uint8)
-    kernels.pixel_pairs(link, right, below, task.limit, window.row, window.col, width, direction)
+    first.pixel_pairs(image, link, task.criterion, task.limit, window.row, window.col, width, direction)
     forest = np.empty(rows * cols, np.int32) if arena is NO_ARENA else arena.empty(rows * cols, np.int32)
-    nodes = kernels.number_nodes(link, direction, forest)
+    nodes = first.number_nodes(link, direction, forest)
     if not nodes:
-        return None, forest, link
+        return None, forest, link, (low, high)
     bare = np.array([window.row > 0, window.row + rows < task.shape[0], window.col > 0, window.col + cols < width])
-    # half of the lists outgrow their block in the first passes, and move
-    graph = empty_graph(nodes, 2 * nodes + nodes // 2 + 64, bands, forest, arena)
-    kernels.fill_nodes(image, link, direction, window.row, window.col, width, bare, graph)
-    kernels.fill_lists(link, direction, right, below, task.criterion, task.prune, graph)
-    return Merger(graph, nodes, task.criterion, task.prune, workers, alive=nodes), forest, link
+    graph = empty_graph(nodes, nodes // 4 + 64, steps, forest, arena)
+    screen = make_screen(task.criterion, low, high)
+    first.fill_nodes(image, link, direction, window.row, window.col, width, bare, graph, steps, screen)
+    first.fill_lists(link, direction, task.criterion, at_least(task.prune), graph, screen)
+    used = pool_start(nodes, record_words(steps))
+    merger = Merger(graph, used, task.criterion, screen, task.prune, workers, alive=nodes, arena=arena)
+    return merger, forest, link, (low, high)
 
 
 BYTES_PER_PIXEL = 640
@@ -230,29 +286,30 @@ def _attempt(
     attempts: int,
     arena: Arena,
 ) -> Part | None:
-    merger, forest, link = first_pass(pixels, task, window, SERIAL, arena)
+    merger, forest, link, ranges = first_pass(pixels, task, window, SERIAL, arena)
     inner = core.relative_to(window)
-    stray = int(np.count_nonzero(link[inner.slices] & kernels.STRAY))
+    stray = int(np.count_nonzero(link[inner.slices] & STRAY))
+    steps = task.criterion.steps
     if merger is None:
         out[at[0] : at[0] + core.rows, at[1] : at[1] + core.cols] = -1
-        return Part(empty_graph(0, 0, task.criterion.bands, forest[:0]), attempts, stray)
+        return Part(empty_graph(0, 0, steps, forest[:0]), ranges, attempts, stray)
     whole = window.shape == task.shape
     merger.run(task.limit, task.plan.passes - 1, proof=not whole, shrink=False)
-    graph = merger.graph
-    kernels.root_forest(forest)
-    mine = np.empty(graph.pixel.size, np.int32)
+    graph, stride = merger.graph, merger.stride
+    handover.root_forest(forest)
+    mine = arena.empty(graph.pixel.size, np.int32)
     edges = (inner.row, inner.row + inner.rows, inner.col, inner.col + inner.cols)
-    proven, nodes, blocks = kernels.judge_window(graph, window.cols, *edges, mine)
+    proven, nodes, more = handover.judge_window(graph, stride, window.cols, *edges, mine)
     if not proven:
         return None
-    part = empty_graph(nodes, blocks, task.criterion.bands, forest[:0])
-    kernels.hand_over(graph, mine, part)
+    part = empty_graph(nodes, more, steps, forest[:0])
+    handover.hand_over(graph, stride, merger.token, mine, part, pool_start(nodes, stride))
     place = (inner.row, inner.col, window.row, window.col, task.shape[1])
-    kernels.write_roots(forest, window.cols, *place, out, *at, core.rows, core.cols)
-    return Part(part, attempts, stray)
+    handover.write_roots(forest, window.cols, *place, out, *at, core.rows, core.cols)
+    return Part(part, ranges, attempts, stray)
 
 
-def join(parts: Iterator[Graph], sizes: list[tuple[int, int]], task: Task, workers: Workers) -> Graph:
+def join(parts: Iterator[Graph], sizes: list[Size], task: Task, workers: Workers) -> Merger:
     """Build the graph of the whole from those of the windows.
 
     Parameters
@@ -260,28 +317,32 @@ def join(parts: Iterator[Graph], sizes: list[tuple[int, int]], task: Task, worke
     parts
         One graph per window, in order; each is dropped once it is copied.
     sizes
-        Nodes and blocks of each.
+        What is known of each.
     task
         What was asked.
     workers
         Threads.
     """
-    firsts = np.concatenate([[0], np.cumsum([nodes for nodes, _ in sizes])]).astype(np.int64)
-    first_block = 0
-    total = sum(blocks for _, blocks in sizes)
-    graph = empty_graph(int(firsts[-1]), total + total // 6 + 64, task.criterion.bands, np.empty(0, np.int32))
+    steps = task.criterion.steps
+    stride = record_words(steps)
+    firsts = first_nodes(sizes)
+    nodes = int(firsts[-1])
+    low = np.min([size.ranges[0] for size in sizes], axis=0)
+    high = np.max([size.ranges[1] for size in sizes], axis=0)
+    screen = make_screen(task.criterion, low, high)
+    graph = empty_graph(nodes, sum(size.more for size in sizes) + nodes // 10 + 64, steps, np.empty(0, np.int32))
+    used = pool_start(nodes, stride)
     for index, part in enumerate(parts):
-        kernels.place_part(part, graph, int(firsts[index]), first_block)
-        first_block += sizes[index][1]
+        pool = pool_start(part.pixel.size, stride)
+        handover.place_part(part, graph, steps, int(firsts[index]), pool, used, screen)
+        used += sizes[index].more
     rows, cols = task.plan.core
     across = -(-task.shape[1] // cols)
-    lows, highs = workers.ranges(int(firsts[-1]))
     missing = workers.map(
-        lambda low, high: kernels.find_neighbours(graph, low, high, firsts, rows, cols, across, task.shape[1]),
-        lows,
-        highs,
+        lambda low, high: handover.find_neighbours(graph, low, high, stride, firsts, rows, cols, across, task.shape[1]),
+        *workers.ranges(nodes),
     )
     if sum(missing):
         message = f"{sum(missing)} neighbours across windows were not found: the windows contradict each other"
         raise AssertionError(message)
-    return graph
+    return Merger(graph, used, task.criterion, screen, task.prune, workers, alive=nodes)

@@ -1,0 +1,322 @@
+# mypy: ignore-errors
+# ruff: noqa: ANN001, ANN201, ANN202
+"""Moving graphs: dropping the dead, more room, from windows to the whole raster, and from there to labels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from landslip.objects.compiled import (
+    ALIVE,
+    BLOCK,
+    BLOCKS,
+    DEAD,
+    LANES,
+    MEANS,
+    MORE,
+    NAME,
+    PERIMETER,
+    POOL,
+    ROOM,
+    SIZE,
+    block_at,
+    compiled,
+    get,
+    inlined,
+    put,
+)
+from landslip.objects.costs import set_record
+
+# ---------------------------------------------------------------------------------------------------
+# Keeping the graph small
+# ---------------------------------------------------------------------------------------------------
+
+
+@compiled
+def count_blocks(graph, stride):
+    """Return how many further blocks the lists use."""
+    word = graph.word
+    total = np.int64(0)
+    for i in range(graph.state.size):
+        total += max(get(word, i * stride + BLOCKS) - 1, 0)
+    return total
+
+
+@compiled
+def move_lists(graph, stride, word, first):
+    """Copy all records to other memory, and the blocks in use to ``first`` and following; return where they end.
+
+    A node that has just died has its list until it is joined to the survivor's; then it has no blocks.
+    """
+    old = graph.word
+    cursor = np.int64(first)
+    for i in range(graph.state.size):
+        record = i * stride
+        if get(old, record + BLOCKS) == 0:
+            put(word, record + BLOCKS, 0)
+            continue
+        for at in range(record, record + stride):
+            put(word, at, get(old, at))
+        more = np.int64(get(old, record + BLOCKS)) - 1
+        source = np.int64(get(old, record + MORE)) * POOL
+        for at in range(more * POOL):
+            put(word, cursor * POOL + at, get(old, source + at))
+        put(word, record + MORE, cursor)
+        put(word, record + ROOM, more)
+        cursor += more
+    return cursor
+
+
+@compiled
+def drop_dead(graph, stride):
+    """Move the living nodes to the front, in order, and rename them everywhere; return their number."""
+    word, exact, box, pixel, slot = graph.word, graph.exact, graph.box, graph.pixel, graph.slot
+    state, dirty, taint, parent, best = graph.state, graph.dirty, graph.taint, graph.parent, graph.best
+    alive = 0
+    for i in range(state.size):
+        if state[i] != DEAD:
+            parent[i] = alive
+            alive += 1
+    k = np.int64(0)
+    for i in range(state.size):
+        if state[i] == DEAD:
+            continue
+        if k != i:
+            for at in range(stride):
+                put(word, k * stride + at, get(word, i * stride + at))
+            for column in range(exact.shape[1]):
+                exact[k, column] = exact[i, column]
+            for side in range(4):
+                put(box, 4 * k + side, get(box, 4 * i + side))
+            pixel[k], slot[k] = pixel[i], slot[i]
+            dirty[k], taint[k] = dirty[i], taint[i]
+            best[k] = best[i]
+        if best[k] >= 0:
+            best[k] = parent[best[k]]
+        for number in range(np.int64(get(word, k * stride + BLOCKS))):
+            block = block_at(word, k * stride, number)
+            for entry in range(BLOCK):
+                put(word, block + NAME + entry, parent[get(word, block + NAME + entry)])
+        k += 1
+    for i in range(alive):
+        state[i] = ALIVE
+        parent[i] = i
+    return alive
+
+
+# ---------------------------------------------------------------------------------------------------
+# From windows to the graph of the whole
+# ---------------------------------------------------------------------------------------------------
+
+
+@compiled
+def root_forest(forest):
+    """Point every pixel straight at its object's first pixel. A parent is never after its pixel."""
+    for p in range(forest.size):
+        if forest[p] >= 0:
+            forest[p] = forest[forest[p]]
+
+
+@compiled
+def judge_window(graph, stride, cols, top, bottom, left, right, mine):
+    """Look at the core (rows ``top:bottom``, columns ``left:right`` of the window) once the passes are over.
+
+    ``mine`` gets each node's number among those whose first pixel is in the core, or -1. Return whether the
+    core is proven, how many nodes are its own, and how many further blocks their lists take.
+    """
+    word, slot, state, taint, forest = graph.word, graph.slot, graph.state, graph.taint, graph.forest
+    nodes, more = 0, np.int64(0)
+    suspect = np.zeros(forest.size, np.uint8)
+    for i in range(state.size):
+        mine[i] = -1
+        if state[i] == DEAD:
+            continue
+        suspect[slot[i]] = taint[i] != 0
+        r, c = slot[i] // cols, slot[i] % cols
+        if not (top <= r < bottom and left <= c < right):
+            continue
+        mine[i] = nodes
+        nodes += 1
+        blocks = np.int64(get(word, i * stride + BLOCKS))
+        for number in range(blocks):
+            block = block_at(word, i * stride, number)
+            for k in range(BLOCK):
+                j = np.int64(get(word, block + NAME + k))
+                if j != i and taint[j]:
+                    return False, 0, 0
+        more += blocks - 1
+    for r in range(top, bottom):
+        for c in range(left, right):
+            p = r * cols + c
+            if forest[p] >= 0 and suspect[forest[p]]:
+                return False, 0, 0
+    return True, nodes, more
+
+
+@compiled
+def write_roots(forest, cols, top, left, row0, col0, width, out, out_row, out_col, rows_out, cols_out):
+    """Write the first pixel, as an index in the whole raster, of each core pixel's object; -1 where invalid."""
+    for r in range(rows_out):
+        for c in range(cols_out):
+            root = np.int64(forest[(top + r) * cols + left + c])
+            if root >= 0:
+                root = (row0 + root // cols) * width + col0 + root % cols
+            out[out_row + r, out_col + c] = root
+
+
+@compiled
+def hand_over(graph, stride, token, mine, part, first):
+    """Copy the core's own nodes, their further blocks to ``first`` and following of the part's pool.
+
+    Neighbours are named by number among them, others by ``-1 - pixel``; ``best`` of none is the node itself.
+    """
+    word, exact, box, pixel = graph.word, graph.exact, graph.box, graph.pixel
+    state, dirty, best = graph.state, graph.dirty, graph.best
+    own_word, own_exact, own_box, own_pixel = part.word, part.exact, part.box, part.pixel
+    own_dirty, own_best = part.dirty, part.best
+    cursor = np.int64(first)
+    for i in range(state.size):
+        me = np.int64(mine[i])
+        if me < 0:
+            continue
+        for column in range(exact.shape[1]):
+            own_exact[me, column] = exact[i, column]
+        for side in range(4):
+            put(own_box, 4 * me + side, get(box, 4 * i + side))
+        own_pixel[me] = pixel[i]
+        own_dirty[me] = 1 if dirty[i] == token else 0
+        chosen = best[i]
+        if chosen < 0:
+            own_best[me] = me
+        else:
+            own_best[me] = mine[chosen] if mine[chosen] >= 0 else -1 - pixel[chosen]
+        record = me * stride
+        for at in range(MEANS):
+            put(own_word, record + at, get(word, i * stride + at))
+        blocks = np.int64(get(word, i * stride + BLOCKS))
+        put(own_word, record + MORE, cursor)
+        put(own_word, record + ROOM, blocks - 1)
+        for number in range(blocks):
+            block, to = block_at(word, i * stride, number), block_at(own_word, record, number)
+            if number:
+                for at in range(POOL):
+                    put(own_word, to + at, get(word, block + at))
+            for k in range(BLOCK):
+                j = np.int64(get(word, block + NAME + k))
+                name = np.int64(mine[j])
+                if j == i:
+                    name = me
+                elif name < 0:
+                    name = -1 - np.int64(pixel[j])
+                put(own_word, to + NAME + k, name)
+        cursor += blocks - 1
+
+
+@compiled
+def place_part(part, graph, steps, first, part_pool, pool, screen):
+    """Copy a window's nodes, and its pool from ``part_pool`` on, to their place in the graph of the whole."""
+    word, exact, box, pixel, dirty, best = part.word, part.exact, part.box, part.pixel, part.dirty, part.best
+    to_word, to_real, to_exact, to_box = graph.word, graph.real, graph.exact, graph.box
+    to_pixel, to_slot, to_state, to_dirty = graph.pixel, graph.slot, graph.state, graph.dirty
+    to_taint, to_parent, to_best = graph.taint, graph.parent, graph.best
+    stride = MEANS + 2 * LANES * len(steps)
+    for me in range(pixel.size):
+        i = np.int64(first + me)
+        for column in range(exact.shape[1]):
+            to_exact[i, column] = exact[me, column]
+        for side in range(4):
+            put(to_box, 4 * i + side, get(box, 4 * me + side))
+        to_pixel[i] = pixel[me]
+        to_slot[i] = pixel[me]
+        to_state[i] = ALIVE
+        to_dirty[i] = dirty[me]
+        to_taint[i] = 0
+        to_parent[i] = i
+        to_best[i] = best[me] + first if best[me] >= 0 else best[me]
+        source, record = me * stride, i * stride
+        for at in range(MEANS):
+            put(to_word, record + at, get(word, source + at))
+        shift = np.int64(pool - part_pool)
+        put(to_word, record + MORE, np.int64(get(word, source + MORE)) + shift)
+        n, perimeter = get(word, source + SIZE), get(word, source + PERIMETER)
+        set_record(steps, to_word, to_real, to_exact, to_box, i, n, perimeter, screen)
+        for number in range(np.int64(get(word, source + BLOCKS))):
+            block, to = block_at(word, source, number), block_at(to_word, record, number)
+            if number:
+                for at in range(POOL):
+                    put(to_word, to + at, get(word, block + at))
+            for k in range(BLOCK):
+                j = np.int64(get(word, block + NAME + k))
+                put(to_word, to + NAME + k, j + first if j >= 0 else j)
+
+
+@inlined
+def _find(sought, pixel, firsts, core_rows, core_cols, across, width):
+    window = sought // width // core_rows * across + sought % width // core_cols
+    a, b = firsts[window], firsts[window + 1]
+    while a < b:
+        middle = (a + b) // 2
+        if pixel[middle] < sought:
+            a = middle + 1
+        else:
+            b = middle
+    return a if a < firsts[window + 1] and pixel[a] == sought else np.int64(-1)
+
+
+@compiled
+def find_neighbours(graph, low, high, stride, firsts, core_rows, core_cols, across, width):
+    """Replace neighbours named by pixel by their numbers: nodes lie window by window, in order of pixels."""
+    word, pixel, best = graph.word, graph.pixel, graph.best
+    missing = 0
+    for i in range(low, high):
+        if best[i] == i:
+            best[i] = -1
+        elif best[i] < 0:
+            found = _find(-1 - np.int64(best[i]), pixel, firsts, core_rows, core_cols, across, width)
+            missing += found < 0
+            best[i] = found
+        for number in range(np.int64(get(word, i * stride + BLOCKS))):
+            block = block_at(word, i * stride, number)
+            for k in range(BLOCK):
+                name = np.int64(get(word, block + NAME + k))
+                if name < 0:
+                    found = _find(-1 - name, pixel, firsts, core_rows, core_cols, across, width)
+                    missing += found < 0
+                    put(word, block + NAME + k, found)
+    return missing
+
+
+@compiled
+def label_roots(roots, labels, firsts, pixel, core_rows, core_cols, across, width):
+    """Replace each pixel's first pixel of its object in the windows by the final label, -1 by 0."""
+    rows, cols = roots.shape
+    for r in range(rows):
+        last, label = np.int64(-1), np.int32(0)
+        for c in range(cols):
+            sought = np.int64(roots[r, c])
+            if sought < 0:
+                roots[r, c] = 0
+                continue
+            if sought != last:
+                last = sought
+                label = labels[_find(sought, pixel, firsts, core_rows, core_cols, across, width)]
+            roots[r, c] = label
+
+
+@compiled
+def label_forest(forest):
+    """Turn a forest over pixels into labels 1..n in raster order of first pixels, 0 = invalid; return n.
+
+    A pixel's parent is never after the pixel, so it is already labelled when the pixel is reached.
+    """
+    count = 0
+    for p in range(forest.size):
+        parent = forest[p]
+        if parent < 0:
+            forest[p] = 0
+        elif parent == p:
+            count += 1
+            forest[p] = count
+        else:
+            forest[p] = forest[parent]
+    return count
