@@ -98,10 +98,16 @@ def write_scene(
     valid: Mapping[str, np.ndarray] | None = None,
     landslides: Sequence[Polygon] | None = None,
     unknown: np.ndarray | None = None,
+    corner: tuple[int, int] = (0, 0),
 ) -> Scene:
-    """A finished scene folder with these layers; ``valid`` per source, default all; an inventory if given."""
+    """A finished scene folder with these layers; ``valid`` per source, default all; an inventory if given.
+
+    Its first pixel lies ``corner`` rows and columns from that of other scenes.
+    """
     shape = next(iter(layers.values())).shape
-    grid = Grid(shape, Affine(10, 0, 500_000, 0, -10, 4_700_000), CRS.from_epsg(32654))
+    grid = Grid(
+        shape, Affine(10, 0, 500_000 + 10 * corner[1], 0, -10, 4_700_000 - 10 * corner[0]), CRS.from_epsg(32654)
+    )
     valid = {"image": np.ones(shape, bool), "dem": np.ones(shape, bool)} | dict(valid or {})
     write_raster(folder / "bands.tif", np.stack(list(layers.values())).astype(np.float32),
                  RasterSpec(grid, "float32", tuple(layers), nodata=float("nan")))  # fmt: skip

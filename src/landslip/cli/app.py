@@ -29,6 +29,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "map",
+    "mosaic",
     "study",
 )
 """Order in the help: from nothing to an answer, then each step alone. ``map`` lives in ``map_.py``."""

@@ -142,7 +142,9 @@ def command(
         from landslip.mapping.run import map_scene
         from landslip.scene.store import Scene
 
-        members = [member_of(Bundle.load(path), path.resolve().name) for path in (run, *(ensemble or []))]
+        members = [
+            member_of(Bundle.load(path), path.resolve().name, str(path.resolve())) for path in (run, *(ensemble or []))
+        ]
         scenes = [Scene.open(path) for path in scene]
         folders = _folders(out, scene)
         results = [

@@ -55,6 +55,10 @@ class Member:
         Of its weights and recipe; what tells whether an interrupted map may be resumed with it.
     licence
         Of its training data.
+    architecture
+        Name of the network in the registry; empty where it is none of ours.
+    location
+        Folder or URL that it was loaded from; for the log.
     """
 
     name: str
@@ -63,6 +67,8 @@ class Member:
     threshold: float = 0.5
     checksum: str = ""
     licence: str = ""
+    architecture: str = ""
+    location: str = ""
 
 
 def choose_device(name: str) -> torch.device:

@@ -95,8 +95,17 @@ def scene_identity(scene: Scene) -> dict[str, Any]:
     return {"checksum": sha256(scene.path / SCENE_JSON), "bytes": (scene.path / BANDS).stat().st_size}
 
 
-def member_of(bundle: Bundle, name: str) -> Member:
+def member_of(bundle: Bundle, name: str, location: str = "") -> Member:
     """Make a run ready to be a member of an ensemble.
+
+    Parameters
+    ----------
+    bundle
+        The run.
+    name
+        What it is called in the map.
+    location
+        Where it was loaded from, for the log.
 
     Raises
     ------
@@ -107,7 +116,16 @@ def member_of(bundle: Bundle, name: str) -> Member:
     for key in sorted(bundle.state):
         digest.update(key.encode())
         digest.update(bundle.state[key].detach().cpu().contiguous().numpy().tobytes())
-    return Member(name, bundle.network(), bundle.recipe, bundle.threshold, digest.hexdigest(), bundle.licence)
+    return Member(
+        name,
+        bundle.network(),
+        bundle.recipe,
+        bundle.threshold,
+        digest.hexdigest(),
+        bundle.licence,
+        str(bundle.architecture["name"]),
+        location,
+    )
 
 
 def prepare(

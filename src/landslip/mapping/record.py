@@ -142,6 +142,11 @@ def map_content(
                 "threshold": member.threshold,
                 "layers": list(member.recipe.layers),
                 "licence": member.licence,
+                "architecture": member.architecture,
+                "parameters": sum(weights.numel() for weights in member.network.parameters()),
+                "statistics": {
+                    name: {"mean": found.mean, "std": found.std} for name, found in member.recipe.statistics.items()
+                },
             }
             for member in prepared.members
         ],
@@ -168,6 +173,10 @@ def write_log(folder: Path, prepared: Prepared, seconds: dict[str, float]) -> No
         {
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "seconds": seconds,
+            "inputs": {
+                "scene": str(prepared.scene.path.resolve()),
+                "models": [member.location for member in prepared.members],
+            },
             "windows": len(prepared.prediction.plan),
             "threads": torch.get_num_threads(),
             "host": platform.platform(),

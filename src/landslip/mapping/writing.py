@@ -5,12 +5,13 @@ The same content gives the same bytes: dates inside files are fixed.
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import geopandas
 import pandas as pd
@@ -23,6 +24,9 @@ from landslip.files import atomic_path
 
 DATE = "2000-01-01T00:00:00.000Z"
 """Date that is written into files instead of the present one."""
+
+BATCH = 20_000
+"""Features held at a time when a layer is copied."""
 
 _STYLES = """
 CREATE TABLE layer_styles (
@@ -66,6 +70,8 @@ class Layer:
         Column -> meaning with unit; those of columns that are not there are not written.
     style
         QML for QGIS; empty for none.
+    kind
+        Type of the geometries; single polygons are stored as ``MultiPolygon`` where that is asked for.
     """
 
     name: str
@@ -74,37 +80,48 @@ class Layer:
     crs: CRS
     comments: Mapping[str, str] = field(default_factory=dict)
     style: str = ""
+    kind: Literal["Polygon", "MultiPolygon"] = "Polygon"
 
     def frame(self) -> Any:  # noqa: ANN401 - GeoDataFrame, untyped
         """Return a GeoDataFrame."""
         return geopandas.GeoDataFrame(self.table, geometry=list(self.shapes), crs=self.crs)
 
 
-def write_geopackage(path: Path, layers: Sequence[Layer]) -> None:
+def write_geopackage(path: Path, layers: Iterable[Layer]) -> None:
     """Write layers with their styles and column comments into one GeoPackage, atomically.
+
+    Parameters
+    ----------
+    path
+        The file.
+    layers
+        Taken one at a time; one of a name that was there before is added to that layer.
 
     Raises
     ------
     OutputError
         It cannot be written.
     """
+    heads: dict[str, Layer] = {}
     with atomic_path(path) as temporary:
         with _fixed_date():
-            for number, layer in enumerate(layers):
+            for layer in layers:
                 pyogrio.write_dataframe(
                     layer.frame(),
                     temporary,
                     layer=layer.name,
                     driver="GPKG",
-                    geometry_type="Polygon",
-                    append=number > 0,
-                    layer_metadata={"landslip": __version__},
+                    geometry_type=layer.kind,
+                    promote_to_multi=layer.kind == "MultiPolygon",
+                    append=bool(heads),
+                    layer_metadata={"landslip": __version__} if layer.name not in heads else None,
                     # 1.3: what the GDAL of long-lived distributions reads without a warning
-                    dataset_options={"VERSION": "1.3"} if number == 0 else None,
+                    dataset_options={"VERSION": "1.3"} if not heads else None,
                 )
+                heads.setdefault(layer.name, layer)
         with closing(sqlite3.connect(temporary)) as database, database:
-            _add_styles(database, layers)
-            _add_comments(database, layers)
+            _add_styles(database, list(heads.values()))
+            _add_comments(database, list(heads.values()))
         with closing(sqlite3.connect(temporary)) as database:
             database.execute("VACUUM")
 
@@ -128,6 +145,41 @@ def write_polygons(path: Path, layer: Layer) -> None:
             )
         else:
             pyogrio.write_dataframe(frame, temporary, layer=layer.name, driver="FlatGeobuf", geometry_type="Polygon")
+
+
+def geopackage_to_parquet(source: Path, layer: str, target: Path) -> None:
+    """Copy a layer of a GeoPackage into a GeoParquet 1.0 file, batch by batch, atomically.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with (
+        atomic_path(target) as temporary,
+        pyogrio.open_arrow(source, layer=layer, batch_size=BATCH, use_pyarrow=True) as (meta, reader),
+    ):
+        column = meta["geometry_name"] or "wkb_geometry"
+        names = ["geometry" if name == column else name for name in reader.schema.names]
+        geo = {
+            "version": "1.0.0",
+            "primary_column": "geometry",
+            "columns": {
+                "geometry": {
+                    "encoding": "WKB",
+                    "geometry_types": [meta["geometry_type"]],
+                    "crs": CRS.from_user_input(meta["crs"]).to_json_dict(),
+                }
+            },
+        }
+        fields = [pa.field(name, field.type) for name, field in zip(names, reader.schema, strict=True)]
+        schema = pa.schema(fields, metadata={"geo": json.dumps(geo)})
+        with pq.ParquetWriter(temporary, schema) as writer:
+            for batch in reader:
+                writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
 
 
 def _add_styles(database: sqlite3.Connection, layers: Sequence[Layer]) -> None:
