@@ -77,7 +77,8 @@ def make_scene(folder: Path, size: int) -> Path:
 
     from landslip.files import write_json
     from landslip.grid import Grid
-    from landslip.rasters import RasterSpec, cog_writer, write_block
+    from landslip.rasters import RasterSpec, write_block
+    from landslip.scene.writing import scene_raster
     from landslip.windows import split_windows
 
     path = folder / f"scene{size}"
@@ -90,14 +91,16 @@ def make_scene(folder: Path, size: int) -> Path:
         patch += zoom(rng.normal(size=(1024 // cells, 1024 // cells)).astype(np.float32), cells, order=1) * cells**0.7
     patch = (patch - patch.min()) / np.ptp(patch)
     names = (*LAYERS, "elevation")
-    with cog_writer(path / "bands.tif", RasterSpec(grid, "float32", names, nodata=float("nan"))) as dataset:
+    spec = RasterSpec(grid, "float32", names, nodata=float("nan"), compress="zstd")
+    with scene_raster(path / "bands.tif", spec) as dataset:
         for window in split_windows(grid.shape, (512, 512)):
             row, col = rng.integers(0, 512, 2)
             base = patch[row : row + window.rows, col : col + window.cols]
             bands = [0.03 + 0.1 * base + rng.normal(0, 0.003, base.shape) for _ in LAYERS[:4]]
             bands += [50 * base, 1000 * base]
             write_block(dataset, np.stack(bands).astype(np.float32), window)
-    with cog_writer(path / "valid.tif", RasterSpec(grid, "uint8", ("image", "dem"), average=False)) as dataset:
+    spec = RasterSpec(grid, "uint8", ("image", "dem"), average=False, compress="zstd")
+    with scene_raster(path / "valid.tif", spec) as dataset:
         for window in split_windows(grid.shape, (512, size)):
             write_block(dataset, np.ones((2, *window.shape), np.uint8), window)
     write_json(path / "scene.json", {"format": 1, "grid": grid.to_dict(), "layers": list(names),

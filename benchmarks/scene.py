@@ -106,7 +106,7 @@ def with_rasterio(folder: Path) -> None:
     with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS", GDAL_CACHEMAX=256), rasterio.open(paths[0]) as first:
         grid = Grid.of_raster(first)
         options = {"crs": first.crs, "transform": first.transform, "width": grid.cols, "height": grid.rows}
-        spec = RasterSpec(grid, "float32", LAYERS, nodata=float("nan"))
+        spec = RasterSpec(grid, "float32", LAYERS, nodata=float("nan"), compress="zstd")
         out = folder / "plain.tif"
         bands = [rasterio.open(path) for path in paths]
         files = [rasterio.open(folder / name) for name in ("dem.tif", "slope.tif")]
@@ -117,7 +117,7 @@ def with_rasterio(folder: Path) -> None:
                 layers = [band.read(1, window=where, out_dtype="float32") * np.float32(1e-4) for band in bands]
                 layers += [vrt.read(1, window=where) for vrt in terrain]
                 write_block(dataset, np.stack(layers), window)
-        settings = {"COMPRESS_OVERVIEW": "DEFLATE", "ZLEVEL_OVERVIEW": 1, "PREDICTOR_OVERVIEW": 3}
+        settings = {"COMPRESS_OVERVIEW": "ZSTD", "ZSTD_LEVEL_OVERVIEW": 1, "PREDICTOR_OVERVIEW": 3}
         settings |= {"GDAL_TIFF_OVR_BLOCKSIZE": 512, "INTERLEAVE_OVERVIEW": "BAND", "BIGTIFF_OVERVIEW": "IF_SAFER"}
         factors = [2**k for k in range(1, 12) if max(grid.shape) / 2 ** (k - 1) > 256]
         with rasterio.Env(**settings), rasterio.open(out, "r+") as dataset:

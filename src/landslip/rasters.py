@@ -1,6 +1,7 @@
 """Reading and writing GeoTIFFs: by window, atomically, with the same bytes for the same content.
 
-The only place that decides how our rasters are laid out: tiled 512 x 512, deflate, cloud-optimised.
+The only place that decides how our rasters are laid out: tiled 512 x 512, cloud-optimised, deflate for what is given
+away (every program reads it), Zstandard for scenes (written twice, read nearly twice as fast at the same size).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import rasterio
@@ -47,6 +48,8 @@ class RasterSpec:
         Data set tags.
     average
         Whether overviews average (continuous) or take the nearest (classes).
+    compress
+        Compression of the tiles.
     """
 
     grid: Grid
@@ -55,10 +58,15 @@ class RasterSpec:
     nodata: float | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     average: bool = True
+    compress: Literal["deflate", "zstd"] = "deflate"
+
+    @property
+    def predictor(self) -> int:
+        """TIFF predictor: 3 for floating point, 2 for whole numbers."""
+        return 3 if self.dtype.startswith("float") else 2
 
     def profile(self) -> dict[str, Any]:
         """Creation options of the plain tiled GeoTIFF."""
-        predictor = 3 if self.dtype.startswith("float") else 2
         return {
             "driver": "GTiff",
             "height": self.grid.rows,
@@ -71,9 +79,9 @@ class RasterSpec:
             "tiled": True,
             "blockxsize": BLOCK,
             "blockysize": BLOCK,
-            "compress": "deflate",
-            "zlevel": 1,
-            "predictor": predictor,
+            "compress": self.compress,
+            f"{'z' if self.compress == 'deflate' else 'zstd_'}level": 1,
+            "predictor": self.predictor,
             "interleave": "band",
             "bigtiff": "if_safer",
             "num_threads": "all_cpus",

@@ -258,3 +258,18 @@ def test_folding_normalisations_changes_rounding_alone(name):
         torch.testing.assert_close(folded(image), network(image), rtol=1e-4, atol=1e-5)
     count = [sum(isinstance(m, nn.BatchNorm2d) for m in one.modules()) for one in (network, folded)]
     assert count[1] < count[0]
+
+
+@pytest.mark.parametrize("name", ["unet", "attention-resunet34", "smp:segformer-mit_b0"])
+def test_weights_cast_beforehand_give_the_bits_of_autocast(name):
+    from landslip.mapping.network import cast_weights, fold_batch_norm
+    from landslip.models import build_model
+
+    torch.manual_seed(0)
+    network = fold_batch_norm(build_model(name, 3, **({"width": 6} if name == "unet" else {})))
+    image = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        before = network(image)
+        cast_weights(network)
+        assert any(parameter.dtype == torch.bfloat16 for parameter in network.parameters())
+        assert torch.equal(network(image), before)

@@ -37,6 +37,10 @@ VARIANTS: dict[str, tuple[int, ...]] = {
 }
 
 
+_IN_CACHE = 8
+"""Windows that a processor takes at once: what lies between the layers of more is too large for its caches."""
+
+
 @dataclass(frozen=True)
 class Member:
     """One network of an ensemble.
@@ -108,7 +112,13 @@ class Forward:
         self.elements = VARIANTS[config.variants]
         turned = len(self.elements) > 1
         self._runs = [
-            _Run(member, place, Directional.of(member.recipe.layers) if turned else Directional(), self.device)
+            _Run(
+                member,
+                place,
+                Directional.of(member.recipe.layers) if turned else Directional(),
+                self.device,
+                self.precision,
+            )
             for member, place in zip(members, places, strict=True)
         ]
 
@@ -133,13 +143,19 @@ class Forward:
             for run in self._runs:
                 for element in self.elements:
                     image, _ = turn_image(raw[:, run.place], raw[:, 0], element, run.directional)
-                    probability = torch.sigmoid(run.network(run.standardise(image)).float())
+                    probability = torch.sigmoid(self._logits(run, run.standardise(image)).float())
                     results.append(turn(probability[:, 0], inverse(element)))
         found: NDArray[np.float32] = torch.stack(results).cpu().numpy()
         if not np.isfinite(found).all():
             message = f"{self._runs[0].name}: the network gives values that are not numbers; its weights are damaged"
             raise ModelError(message)
         return found
+
+    def _logits(self, run: _Run, image: Tensor) -> Tensor:
+        if self.device.type != "cpu" or len(image) <= _IN_CACHE:
+            logits: Tensor = run.network(image)
+            return logits
+        return torch.cat([run.network(image[k : k + _IN_CACHE]) for k in range(0, len(image), _IN_CACHE)])
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:
@@ -159,12 +175,23 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
     return folded
 
 
+def cast_weights(network: nn.Module) -> None:
+    """Cast the weights that autocast would cast in every forward pass, once: the same bits, a few per cent faster."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            module.to(torch.bfloat16)
+
+
 class _Run:
     """A member made ready on a device."""
 
-    def __init__(self, member: Member, place: slice, directional: Directional, device: torch.device) -> None:
+    def __init__(
+        self, member: Member, place: slice, directional: Directional, device: torch.device, precision: str
+    ) -> None:
         self.name, self.place, self.directional = member.name, place, directional
         folded = fold_batch_norm(member.network)
+        if precision == "bf16":
+            cast_weights(folded)
         self.network = folded.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks memory_format
         self._host = np.array(member.recipe.mean, np.float32), np.array(member.recipe.std, np.float32)
         self._mean, self._std = (torch.from_numpy(one)[:, None, None].to(device) for one in self._host)

@@ -97,9 +97,9 @@ def _write_rasters(
     tally = LayerTally(inputs.layers)
     counts = dict.fromkeys((*inputs.sources, "landslide", "unknown"), 0)
     windows = list(split_windows(grid.shape, (WINDOW, WINDOW)))
-    bands = RasterSpec(grid, "float32", inputs.layers, nodata=float("nan"))
-    valid = RasterSpec(grid, "uint8", inputs.sources, average=False)
-    labels = RasterSpec(grid, "uint8", ("label",), average=False)
+    bands = RasterSpec(grid, "float32", inputs.layers, nodata=float("nan"), compress="zstd")
+    valid = RasterSpec(grid, "uint8", inputs.sources, average=False, compress="zstd")
+    labels = RasterSpec(grid, "uint8", ("label",), average=False, compress="zstd")
     with progress.task("scene", len(windows) + 1) as task:
         with ExitStack() as stack:
             reader = stack.enter_context(_Reader(inputs, config))

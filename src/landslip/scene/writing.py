@@ -91,9 +91,10 @@ def _add_overviews(path: Path, spec: RasterSpec) -> None:
     settings = {
         "GDAL_NUM_THREADS": "ALL_CPUS",
         "GDAL_TIFF_OVR_BLOCKSIZE": BLOCK,
-        "COMPRESS_OVERVIEW": "DEFLATE",
+        "COMPRESS_OVERVIEW": spec.compress.upper(),
         "ZLEVEL_OVERVIEW": 1,
-        "PREDICTOR_OVERVIEW": 3 if spec.dtype.startswith("float") else 2,
+        "ZSTD_LEVEL_OVERVIEW": 1,
+        "PREDICTOR_OVERVIEW": spec.predictor,
         "INTERLEAVE_OVERVIEW": "BAND",
         "BIGTIFF_OVERVIEW": "IF_SAFER",
     }
