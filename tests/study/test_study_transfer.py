@@ -12,7 +12,9 @@ from landslip.splits import SplitConfig
 from landslip.study.config import DataConfig, RowConfig, StudyConfig
 from landslip.study.design import plan_rows
 from landslip.study.sources import Area, PatchPlaces, Source, number_landslides
-from landslip.study.transfer import check_places, run_transfer
+from landslip.study.transfer import check_places, fine_tuning, run_transfer
+from landslip.study.warning import warning_against_drop
+from landslip.training import TrainConfig
 
 
 def two_regions(n=48, size=32):
@@ -103,7 +105,6 @@ def test_a_run_that_begins_from_another_is_the_same_wherever_the_study_lies():
     from landslip.study.config import RowConfig
     from landslip.study.prepare import Fold
     from landslip.study.runs import Run
-    from landslip.training import TrainConfig
 
     def run(place, origin="runs/unet/seed0"):
         train = TrainConfig(weights=f"{place}/{origin}")
@@ -111,3 +112,72 @@ def test_a_run_that_begins_from_another_is_the_same_wherever_the_study_lies():
 
     assert run("here").digest("t") == run("there").digest("t")
     assert run("here").digest("t") != run("here", "runs/unet/seed1").digest("t")
+
+
+def an_entry(f1, worst):
+    """A matrix as ``study.json`` has it, of the given scores and shares outside the range."""
+    cells = [[None if value is None else {"value": value, "low": 0.0, "high": 1.0} for value in line] for line in f1]
+    shares = [[{"layer": "red", "share": share} for share in line] for line in worst]
+    return {"places": ["a", "b", "c"], "f1": cells, "worst": shares}
+
+
+def test_warning_is_set_against_what_scores_lost_between_places():
+    f1 = [[0.8, 0.5, 0.75], [0.6, 0.7, 0.65], [None, 0.4, 0.9]]
+    worst = [[0.02, 0.4, 0.03], [0.06, 0.02, 0.04], [0.9, 0.5, 0.02]]
+    found = warning_against_drop(an_entry(f1, worst))
+    assert [(p["trained"], p["tested"], p["warned"]) for p in found["pairs"]] == [
+        ("a", "b", True), ("a", "c", False), ("b", "a", True), ("b", "c", False), ("c", "a", True), ("c", "b", True),
+    ]  # fmt: skip
+    assert found["pairs"][0]["drop"] == pytest.approx(0.3)
+    assert found["pairs"][4]["drop"] is None
+    assert found["drop_warned"] == pytest.approx((0.3 + 0.1 + 0.5) / 3)
+    assert found["drop_silent"] == pytest.approx((0.05 + 0.05) / 2)
+    assert found["rank_correlation"] > 0.8
+    nothing = warning_against_drop(an_entry([[0.5] * 3] * 3, [[0.0] * 3] * 3))
+    assert (nothing["rank_correlation"], nothing["drop_warned"], nothing["drop_silent"]) == (None, None, 0.0)
+
+
+def test_matrix_knows_its_places_blocks_and_warning(matrix):
+    _, (plain, _, tuned) = matrix
+    assert plain["seeds"] == 1
+    assert all(blocks >= 10 for blocks in plain["blocks"])
+    pairs = plain["warning"]["pairs"]
+    assert [pair["drop"] for pair in pairs] == pytest.approx(
+        [plain["f1"][i][i]["value"] - plain["f1"][i][j]["value"] for i, j in ((0, 1), (1, 0))]
+    )
+    assert pairs[0]["layer"] == "red"
+    assert pairs[0]["warned"]  # landslides darker than anything that was trained on
+    assert "warning" not in tuned
+
+
+def test_places_have_names():
+    scenes = DataConfig(scenes=("x/north", "x/south"))
+    assert [scenes.place(i) for i in (0, 1)] == ["north", "south"]
+    assert DataConfig(scenes=("a/scene", "b/scene")).place(1) == "b/scene"
+    named = DataConfig.from_dict({"patches": "p", "region_names": {"1": "Taiwan"}})
+    assert [named.place(i) for i in (1, 2)] == ["Taiwan", "2"]
+
+
+def test_fine_tuning_takes_a_share_of_the_epochs_or_of_the_updates():
+    again = fine_tuning(TrainConfig(epochs=10, learning_rate=1e-3), "run")
+    assert (again.epochs, again.steps, again.weights) == (2, None, "run")
+    assert again.learning_rate == pytest.approx(1e-4)
+    assert fine_tuning(TrainConfig(epochs=10, steps=300), "run").steps == 60
+
+
+def test_dry_run_counts_the_runs_of_the_matrix(monkeypatch, tmp_path):
+    from landslip.study import study as module
+    from landslip.study.probe import probe_study
+
+    config = StudyConfig(
+        data=DataConfig(patches="p.npz"), design="rows", forest=False, layers=("red",), seeds=(0, 1),
+        split=SplitConfig(block_tiles=1, buffer_px=0, tile=32), train={**TINY, "steps": 10}, model_options=OPTIONS,
+        rows=(RowConfig(name="one"), RowConfig(name="two")), transfer=True, transfer_rows=("one",),
+    )  # fmt: skip
+    monkeypatch.setattr(module, "open_source", lambda *_args, **_more: two_regions())
+    plain = {row.name: row for row in probe_study(config, tmp_path / "out").rows}
+    assert list(plain) == ["one", "two", "one (transfer)"]
+    assert (plain["one (transfer)"].runs, plain["one (transfer)"].updates) == (4, 10)
+    assert 0 < plain["one (transfer)"].tiles < plain["one"].tiles
+    tuned = probe_study(config.model_copy(update={"transfer_tiles": 4}), tmp_path / "out").rows[-1]
+    assert tuned.runs == 8

@@ -177,6 +177,15 @@ class Transfer:
     f1: tuple[tuple[Estimate | None, ...], ...]
     """``f1[i][j]``: trained on place i, tested on place j."""
     title: str = ""
+    seeds: int = 1
+    blocks: tuple[int, ...] = ()
+    """Spatial blocks in the test part of each place, where they are known."""
+    warning: dict[str, Any] = field(default_factory=dict)
+    """The model's warning against the drop of F1, as in ``study.json``; empty where it was not measured."""
+
+    def trusted(self, place: int) -> bool:
+        """Whether an interval of this place may be shown: enough blocks, and more than one seed."""
+        return not self.blocks or (self.blocks[place] >= FEWEST_BLOCKS and self.seeds > 1)
 
 
 @dataclass(frozen=True)

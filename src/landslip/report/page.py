@@ -13,7 +13,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from landslip.report import appendix, charts, tables
+from landslip.report import appendix, charts, tables, travel
 from landslip.report.answer import answer
 from landslip.report.claim import paper_claim
 from landslip.report.dots import Entry, dots
@@ -217,7 +217,6 @@ def _facts(study: Study) -> list[tuple[str, str]]:
 
 
 def _tables(study: Study) -> dict[str, Any]:
-    labels = {row.name: row.label for row in study.rows}
     return {
         "main_table": tables.main_table(study),
         "comparison_table": tables.comparison_table(study),
@@ -230,9 +229,9 @@ def _tables(study: Study) -> dict[str, Any]:
         "effects_table": tables.effects_table(study),
         "split_table": appendix.split_table(study),
         "sources_table": sources_table(study),
-        "transfer_tables": [
-            tables.transfer_table(t, i, labels.get(t.row, t.row)) for i, t in enumerate(study.transfer)
-        ],
+        "transfer_tables": travel.transfer_tables(study),
+        "warning_table": travel.warning_table(study),
+        "warning_words": travel.warning_words(study),
     }
 
 

@@ -200,7 +200,15 @@ def _area_frequency(entries: dict[str, Any], labels: dict[str, str]) -> tuple[Cu
 
 def _transfer(entry: dict[str, Any]) -> Transfer:
     f1 = tuple(tuple(estimate(value) for value in row) for row in entry["f1"])
-    return Transfer(entry.get("row", ""), tuple(entry["places"]), f1, entry.get("title", ""))
+    return Transfer(
+        entry.get("row", ""),
+        tuple(entry["places"]),
+        f1,
+        entry.get("title", ""),
+        entry.get("seeds", 1),
+        tuple(entry.get("blocks") or ()),
+        entry.get("warning") or {},
+    )
 
 
 def _history(row: Row, folder: Path) -> History | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from landslip.report.model import Estimate, Row, Study, Transfer
+from landslip.report.model import Estimate, Row, Study
 from landslip.report.paper import DECIMALS, TABLE_1
 from landslip.report.words import area, interval, listed, number, signed, thousands
 
@@ -219,21 +219,6 @@ def effects_table(study: Study) -> Table | None:
     heads = ("Factor", "Change", "Effect on F1", "95 % interval", "Holm’s p", "Supported")
     caption = "Mean change of F1 on the test part, over all rows that differ in this alone."
     return Table("table-effects", caption, heads, tuple(rows), (0, 1, 5))
-
-
-def transfer_table(found: Transfer, index: int, label: str) -> Table:
-    """F1 trained on the place of the row, tested on the place of the column."""
-    rows = []
-    for place, line in zip(found.places, found.f1, strict=True):
-        cells = [word(place)]
-        for value in line:
-            shade = None if value is None else min(1.0, max(0.0, value.value))
-            cell = figure(value, decimals=2)
-            cells.append(Cell(cell.text, cell.sort, cell.note, shade=shade))
-        rows.append(tuple(cells))
-    heads = ("Trained on", *(f"tested on {place}" for place in found.places))
-    title = found.title or f"F1 of the {label} trained on one place and tested on another."
-    return Table(f"table-transfer-{index}", title, heads, tuple(rows))
 
 
 def seeds_of(rows: Sequence[Row]) -> int:

@@ -37,6 +37,8 @@ class DataConfig(Config):
     """A tile set that is split already, such as the ``tiles.npz`` of another study."""
     regions: tuple[int, ...] = ()
     """Regions of the patch set that take part; default all."""
+    region_names: dict[int, str] = Field(default_factory=dict)
+    """What regions of the patch set are called in tables, for example ``{1 = "Taiwan"}``."""
     limit: int | None = Field(None, ge=8)
     """Take part of a patch set only: this many patches, drawn by the split's seed. For trials."""
     stride: int | None = Field(None, ge=16)
@@ -61,6 +63,13 @@ class DataConfig(Config):
                 message = f"{name} needs a single scene"
                 raise ValueError(message)
         return self
+
+    def place(self, region: int) -> str:
+        """Return what a region, or a scene by its number, is called in tables."""
+        if self.scenes:
+            names = [path.name for path in self.scenes]
+            return names[region] if len(set(names)) == len(names) else str(self.scenes[region])
+        return self.region_names.get(region, str(region))
 
     @property
     def words(self) -> str:

@@ -27,7 +27,7 @@ from landslip.study.sources import open_source
 
 log = logging.getLogger(__name__)
 
-_OUTSIDE = 0.05
+OUTSIDE = 0.05
 """Share of pixels outside the training range of a layer from which on a warning is due (2 % are by definition)."""
 
 
@@ -168,7 +168,7 @@ def outside_range(tiles: TileSet, recipe: Recipe) -> dict[str, float]:
 
 def _warn(shares: dict[str, float]) -> dict[str, float]:
     for name, share in shares.items():
-        if share > _OUTSIDE:
+        if share > OUTSIDE:
             log.warning("layer %r: %.0f %% of the pixels lie outside what the run was trained on", name, 100 * share)
     return shares
 

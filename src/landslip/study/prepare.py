@@ -140,8 +140,12 @@ def _split_scenes(source: Source, base: Sequence[str], fold: Fold, data: DataCon
         splits.append(split_scene(area.usable(stored), fold.split, landslide=landslide, test=test, check=False))
     parts = np.concatenate([split.part.ravel() for split in splits])
     hits = np.concatenate([(area.label == 1).ravel() for area in source.areas])
-    check_parts(parts, hits, where="the scene" if len(splits) == 1 else "the scenes")
+    check_parts(parts, hits, where=_named(fold, "the scene" if len(splits) == 1 else "the scenes"))
     return tuple(splits)
+
+
+def _named(fold: Fold, where: str) -> str:
+    return where if fold.name == "main" else f"{fold.name} ({fold.words}), {where}"
 
 
 def _side_by_side(
@@ -253,7 +257,10 @@ def _prepare_patches(
     n, size = len(places.row), places.size
     hits = (area.label.reshape(n, -1) == 1).sum(axis=1)
     settings = fold.split.model_copy(update={"tile": size})
-    split = split_patches(places.row, places.col, places.region, settings, supplied=places.supplied, landslide=hits)
+    split = split_patches(
+        places.row, places.col, places.region, settings, supplied=places.supplied, landslide=hits, check=False
+    )
+    check_parts(split.part, hits, where=_named(fold, "the patches"))
     trained = (split.part == Part.TRAIN) & ((fold.only is None) | (places.region == (fold.only or 0)))
     training = np.repeat(trained, size)[:, None] & np.ones((1, size), np.bool_)
     regions = patch_regions(n, size, size)

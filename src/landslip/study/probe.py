@@ -7,6 +7,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,28 @@ import numpy as np
 from landslip.data.tileset import Part, TileSet
 from landslip.progress import SILENT, Progress
 from landslip.study.checks import check_runs
-from landslip.study.config import StudyConfig
+from landslip.study.config import RowConfig, StudyConfig
 from landslip.study.runs import Run, tiles_with_pixels, updates
 from landslip.study.study import Plan, make_plan
+from landslip.study.transfer import Place, fine_tuning, runs_at, some_tiles
 from landslip.training import TrainConfig
 
 UPDATES = 3
 """Updates that are timed for each network and layer count, after one that is not."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a network was in the probe: seconds per update and per tile looked at; its size; GPU memory."""
+
+    per_update: float
+    per_tile: float
+    parameters: int
+    gpu_mib: float | None
+
+    def seconds(self, train: TrainConfig, updates: int, validation: int, once: int) -> float:
+        """Return the time of a run: updates, validation tiles in every epoch, tiles that are looked at once."""
+        return updates * self.per_update + (validation * train.epochs + once) * self.per_tile
 
 
 @dataclass(frozen=True)
@@ -129,14 +145,20 @@ def _probe(plan: Plan, folder: Path, progress: Progress) -> Estimate:
     runs = plan.runs()
     check_runs(runs, plan.tiles, folder)
     first = {run.row.name: run for run in reversed(runs)}
-    rows, gpu = [], None
+    rows, speeds = [], dict[str, Speed]()
     with progress.task("timing a few updates", len(plan.rows)) as task:
         for row in plan.rows:
             run = first[row.name]
-            estimate, used = _probe_run(run, plan.tiles[run.fold.name], sum(one.row.name == row.name for one in runs))
-            rows.append(estimate)
-            gpu = used if gpu is None else max(gpu, used or 0.0)
+            tiles = plan.tiles[run.fold.name]
+            if run.train is not None:
+                speeds[row.name] = _measure(run.train, tiles_with_pixels(tiles, row.layers).of(Part.TRAIN))
+            count = sum(one.row.name == row.name for one in runs)
+            rows.append(_estimate(run, tiles, count, speeds.get(row.name)))
             task.advance(note=row.label)
+    if plan.config.transfer:
+        chosen = [row for row in plan.rows if row.name in plan.config.transfer_rows and row.name in speeds]
+        rows += [_transfer_estimate(plan, row, speeds[row.name]) for row in chosen]
+    gpu = max((speed.gpu_mib for speed in speeds.values() if speed.gpu_mib is not None), default=None)
     unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     size = max(tiles.image.nbytes for tiles in plan.tiles.values()) / 2**20
@@ -144,26 +166,53 @@ def _probe(plan: Plan, folder: Path, progress: Progress) -> Estimate:
     return Estimate(tuple(rows), peak, size, gpu, remarks)
 
 
-def _probe_run(run: Run, tiles: TileSet, count: int) -> tuple[RowEstimate, float | None]:
+def _estimate(run: Run, tiles: TileSet, count: int, speed: Speed | None) -> RowEstimate:
     chosen = tiles_with_pixels(tiles, run.row.layers)
-    train = chosen.of(Part.TRAIN)
-    if run.train is None:
-        return RowEstimate(
-            run.row.name, run.row.label, "forest", len(run.row.layers), len(train), 0, 0, count, None
-        ), None
+    row, train = run.row, int((chosen.part == Part.TRAIN).sum())
+    if run.train is None or speed is None:
+        return RowEstimate(row.name, row.label, "forest", len(row.layers), train, 0, 0, count, None)
     total = updates(run.train, tiles)
-    per_update, per_tile, parameters, gpu = _measure(run.train, train)
-    looked_at = int((chosen.part == Part.VALIDATION).sum()) * run.train.epochs + len(chosen)
-    seconds = count * (total * per_update + looked_at * per_tile)
-    row = run.row
-    return (
-        RowEstimate(row.name, row.label, row.model, len(row.layers), len(train), total, parameters, count, seconds),
-        gpu,
+    seconds = count * speed.seconds(run.train, total, int((chosen.part == Part.VALIDATION).sum()), len(chosen))
+    return RowEstimate(row.name, row.label, row.model, len(row.layers), train, total, speed.parameters, count, seconds)
+
+
+def _transfer_estimate(plan: Plan, row: RowConfig, speed: Speed) -> RowEstimate:
+    """Estimate a row's runs of the transfer matrix, from the tiles that places have in the study's own split."""
+    config = plan.config
+    jobs = list(_transfer_jobs(plan, row))
+    seconds = 0.0
+    for train, tiles in jobs:
+        validation = int((tiles.part == Part.VALIDATION).sum())
+        seconds += speed.seconds(train, updates(train, tiles), validation, len(tiles))
+    return RowEstimate(
+        f"{row.name} (transfer)",
+        f"{row.label}, transfer",
+        row.model,
+        len(row.layers),
+        max(int((tiles.part == Part.TRAIN).sum()) for _, tiles in jobs),
+        max(updates(train, tiles) for train, tiles in jobs),
+        speed.parameters,
+        len(config.seeds) * len(jobs),
+        len(config.seeds) * seconds,
     )
 
 
-def _measure(train: TrainConfig, tiles: TileSet) -> tuple[float, float, int, float | None]:
-    """Seconds per update, seconds per tile in prediction, parameters, GPU memory in MiB."""
+def _transfer_jobs(plan: Plan, row: RowConfig) -> Iterator[tuple[TrainConfig, TileSet]]:
+    """Yield settings and tiles of every run of one seed: on each place, then fine-tuned on each other."""
+    config = plan.config
+    regions = sorted({int(region) for tiles in plan.tiles.values() for region in np.unique(tiles.region)})
+    for region in regions:
+        own = max(plan.tiles.values(), key=lambda t: int(((t.region == region) & (t.part == Part.TRAIN)).sum()))
+        place = Place(region, own, "")
+        run = runs_at(row, plan.rows, place, config)[0]
+        assert run.train is not None
+        yield run.train, own.subset(place.own())
+        for other in regions:
+            if config.transfer_tiles and other != region:
+                yield fine_tuning(run.train, ""), own.subset(some_tiles(own, other, config.transfer_tiles, run.seed))
+
+
+def _measure(train: TrainConfig, tiles: TileSet) -> Speed:
     import torch
 
     from landslip.models import build_model, parameter_counts
@@ -193,7 +242,7 @@ def _measure(train: TrainConfig, tiles: TileSet) -> tuple[float, float, int, flo
     with torch.inference_mode(), autocast(device, precision):
         per_batch = _timed(lambda: network(image), device)
     gpu = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None
-    return per_update * train.batch / len(image), per_batch / len(image), parameter_counts(network).total, gpu
+    return Speed(per_update * train.batch / len(image), per_batch / len(image), parameter_counts(network).total, gpu)
 
 
 def _timed(action: Any, device: Any) -> float:  # noqa: ANN401 - a function and a torch device

@@ -25,6 +25,8 @@ from landslip.study.prepare import Fold, prepare, regions_of
 from landslip.study.runs import PREDICTIONS, Run, execute, load_predictions, plan_runs
 from landslip.study.sources import Source
 from landslip.study.statistics import Draws, row_estimates
+from landslip.study.warning import warning_against_drop
+from landslip.training import TrainConfig
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ FINE_TUNE_RATE = 0.1
 """Learning rate of fine-tuning, as a share of that of training."""
 
 FINE_TUNE_EPOCHS = 0.2
-"""Epochs of fine-tuning, as a share of those of training."""
+"""Epochs, or updates where they are set, of fine-tuning, as a share of those of training."""
 
 Record = dict[str, Any]
 
@@ -110,7 +112,7 @@ def run_transfer(
             records: dict[tuple[int, int], list[Record]] = {}
             tuned: dict[tuple[int, int], list[Record]] = {}
             for place in places:
-                for run in _runs(row, rows, place, config):
+                for run in runs_at(row, rows, place, config):
                     record = execute(run, place.tiles, folder, place.tiles_id, keep=place.own(), progress=progress)
                     for target in places:
                         records.setdefault((place.region, target.region), []).append(record)
@@ -121,6 +123,8 @@ def run_transfer(
             if tuned:
                 title = f"after fine-tuning on {config.transfer_tiles} tiles of the target"
                 tuned_entries.append(_matrix(row, places, tuned, folder, config, title))
+    for entry in entries:
+        entry["warning"] = warning_against_drop(entry)
     return entries + tuned_entries
 
 
@@ -153,7 +157,8 @@ def _regions_there(folder: Path) -> tuple[int, ...]:
     return tuple(sorted(int(path.stem.removeprefix("tiles-from")) for path in folder.glob("tiles-from*.npz")))
 
 
-def _runs(row: RowConfig, rows: tuple[RowConfig, ...], place: Place, config: StudyConfig) -> tuple[Run, ...]:
+def runs_at(row: RowConfig, rows: tuple[RowConfig, ...], place: Place, config: StudyConfig) -> tuple[Run, ...]:
+    """List the runs of a row on one place, one for each seed; ``rows`` hold the one that it is matched to."""
     fold = Fold(f"from{place.region}", config.split, "", only=place.region)
     own = place.tiles.subset((place.tiles.region == place.region) & (place.tiles.part != Part.TEST))
     together = tuple(one for one in rows if one.name in (row.name, row.matched_to))
@@ -175,23 +180,29 @@ def _fine_tune(
     for target in places:
         if target.region == place.region:
             continue
-        keep = _some_tiles(place.tiles, target.region, config.transfer_tiles, run.seed)
-        train = run.train.model_copy(
-            update={
-                "weights": str(folder / run.folder),
-                "learning_rate": run.train.learning_rate * FINE_TUNE_RATE,
-                "epochs": max(1, round(run.train.epochs * FINE_TUNE_EPOCHS)),
-                "steps": None,
-                "freeze_encoder": False,
-            }
-        )
+        keep = some_tiles(place.tiles, target.region, config.transfer_tiles, run.seed)
+        train = fine_tuning(run.train, str(folder / run.folder))
         name = f"{run.folder}-to{target.region}"
         again = replace(run, folder=name, train=train, begins_from=run.folder)
         record = execute(again, place.tiles, folder, place.tiles_id, keep=keep, progress=progress)
         tuned.setdefault((place.region, target.region), []).append(record)
 
 
-def _some_tiles(tiles: TileSet, region: int, count: int, seed: int) -> Any:  # noqa: ANN401 - a mask
+def fine_tuning(train: TrainConfig, weights: str) -> TrainConfig:
+    """Make the settings of fine-tuning from those of the training that it goes on from."""
+    epochs = max(1, round(train.epochs * FINE_TUNE_EPOCHS))
+    return train.model_copy(
+        update={
+            "weights": weights,
+            "learning_rate": train.learning_rate * FINE_TUNE_RATE,
+            "epochs": epochs,
+            "steps": None if train.steps is None else max(epochs, round(train.steps * FINE_TUNE_EPOCHS)),
+            "freeze_encoder": False,
+        }
+    )
+
+
+def some_tiles(tiles: TileSet, region: int, count: int, seed: int) -> Any:  # noqa: ANN401 - a mask
     """Choose tiles of a target: training tiles and a third as many validation tiles, and its test part."""
     rng = np.random.default_rng([seed, region, 5])
     keep = (tiles.part == Part.TEST) & (tiles.region == region)
@@ -213,12 +224,15 @@ def _matrix(
     title: str,
 ) -> Record:
     f1: list[list[Record | None]] = []
-    outside: list[list[float | None]] = []
+    outside: list[list[float]] = []
+    worst: list[list[Record]] = []
+    blocks = {place.region: _test_blocks(place.tiles, place.region) for place in places}
     for place in places:
         chosen = place.tiles.select(row.layers)
         test = np.flatnonzero(chosen.part == Part.TEST)
         f1.append([])
         outside.append([])
+        worst.append([])
         for target in places:
             here = test[chosen.region[test] == target.region]
             found = records.get((place.region, target.region))
@@ -227,13 +241,22 @@ def _matrix(
             assert chosen.recipe is not None
             shares = outside_range(there, chosen.recipe)
             outside[-1].append(float(np.mean(list(shares.values()))))
+            layer = max(shares, key=lambda name: shares[name])
+            worst[-1].append({"layer": layer, "share": shares[layer]})
     return {
         "row": row.name,
         "title": f"{row.label}, {title}",
-        "places": [str(place.region) for place in places],
+        "places": [config.data.place(place.region) for place in places],
         "f1": f1,
+        "seeds": len(config.seeds),
+        "blocks": list(blocks.values()),
         "outside": outside,
+        "worst": worst,
     }
+
+
+def _test_blocks(tiles: TileSet, region: int) -> int:
+    return len(np.unique(tiles.block[(tiles.region == region) & (tiles.part == Part.TEST)]))
 
 
 def _f1(records: list[Record], tiles: TileSet, here: Any, folder: Path, config: StudyConfig) -> Record:  # noqa: ANN401
