@@ -1,8 +1,10 @@
 """A whole study on a small area with tiny networks: what is written, resuming, and the same tables twice."""
 
 import csv
+import errno
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -246,3 +248,45 @@ def test_dry_run_counts_what_would_be_done(study_settings, finished, tmp_path):
     assert rows["forest"].seconds is None
     assert "about" in estimate.text()
     assert estimate.memory_mib > estimate.tiles_mib > 0
+
+
+def test_full_disk_is_one_line_and_nothing_that_was_computed_is_lost(study_settings, tmp_path, monkeypatch):
+    settings = study_settings.model_copy(update={"only": ("forest",)})
+    write, written, folder = np.lib.format.write_array, [], tmp_path / "out"
+
+    def until_full(handle, array, **options):
+        if array.dtype == np.float16:  # predictions of the second run
+            written.append(array)
+            if len(written) > 1:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        write(handle, array, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np.lib.format, "write_array", until_full)
+        with pytest.raises(OutputError, match=r"cannot write .*predictions.npz: the disk is full; free some space"):
+            run_study(settings, folder, report=False)
+    assert (folder / "runs/forest/seed0/scores.json").is_file()
+    assert not (folder / "runs/forest/seed1/scores.json").exists()
+    assert not list(folder.rglob(".writing-*"))
+    before = (folder / "runs/forest/seed0/predictions.npz").stat().st_mtime_ns
+    resumed = run_study(None, folder, resume=True, report=False)
+    assert (folder / "runs/forest/seed0/predictions.npz").stat().st_mtime_ns == before
+    assert resumed.content["seeds"] == [0, 1]
+
+
+def test_fold_without_a_landslide_is_named(study_settings, monkeypatch, tmp_path):
+    area = make_area()
+    nowhere = replace(area, label=area.label.copy(), landslide=area.landslide.copy())
+    nowhere.label[:, :256] = nowhere.landslide[:, :256] = 0
+    monkeypatch.setattr(module, "open_source", lambda *_args, **_more: Source((nowhere,)))
+    split = study_settings.split.model_copy(update={"folds": 4})
+    settings = study_settings.model_copy(update={"split": split, "only": ("forest",)})
+    message = r"fold0 \(stripe 1 of 4\), the scene: not a single landslide in the test part; choose another test_side"
+    with pytest.raises(SplitError, match=message):
+        run_study(settings, tmp_path / "out", report=False)
+
+
+def test_the_answer_is_that_of_the_report(finished):
+    told = finished.answer()
+    assert len(told) == 2  # no attention network among the rows, so nothing about the paper's claim
+    assert "fewer than the 20 that a trustworthy interval needs" in told[0]

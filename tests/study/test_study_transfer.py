@@ -179,5 +179,8 @@ def test_dry_run_counts_the_runs_of_the_matrix(monkeypatch, tmp_path):
     assert list(plain) == ["one", "two", "one (transfer)"]
     assert (plain["one (transfer)"].runs, plain["one (transfer)"].updates) == (4, 10)
     assert 0 < plain["one (transfer)"].tiles < plain["one"].tiles
+    monkeypatch.setattr("landslip.study.probe.BUSY", 2.0)
+    told = probe_study(config, tmp_path / "out").remarks[-1]
+    assert told.startswith("other work kept the processors busy while this was timed: about ")
     tuned = probe_study(config.model_copy(update={"transfer_tiles": 4}), tmp_path / "out").rows[-1]
     assert tuned.runs == 8

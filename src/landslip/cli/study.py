@@ -55,4 +55,5 @@ def command(
 
         result = run_study(settings, out, resume=resume, progress=console.progress)
         where = f"report: {result.report}" if result.report else f"tables: {result.folder / 'table.md'}"
-        console.result(result.to_dict(), f"{result.table_text()}\n\n{where}")
+        told = result.answer()
+        console.result(result.to_dict() | {"answer": told}, "\n\n".join((result.table_text(), "\n".join(told), where)))

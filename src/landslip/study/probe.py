@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,23 @@ from landslip.study.study import Plan, make_plan
 from landslip.study.transfer import Place, fine_tuning, runs_at, some_tiles
 from landslip.training import TrainConfig
 
+BUSY = 0.7
+"""Share of the processors' time below which the estimate says that other work ran beside it."""
+
 UPDATES = 3
 """Updates that are timed for each network and layer count, after one that is not."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a network was in the probe: seconds per update and per tile looked at; its size; GPU memory."""
+    """How fast a network was in the probe: seconds per update and per tile looked at; its size and GPU memory."""
 
     per_update: float
     per_tile: float
     parameters: int
     gpu_mib: float | None
+    share: float
+    """Of the processors' time, while it was measured; less than 1 where other work ran beside it."""
 
     def seconds(self, train: TrainConfig, updates: int, validation: int, once: int) -> float:
         """Return the time of a run: updates, validation tiles in every epoch, tiles that are looked at once."""
@@ -162,8 +167,13 @@ def _probe(plan: Plan, folder: Path, progress: Progress) -> Estimate:
     unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     size = max(tiles.image.nbytes for tiles in plan.tiles.values()) / 2**20
-    remarks = tuple(f"{found['fold']}: {found['text']}" for found in plan.guards if found["verdict"] != "ok")
-    return Estimate(tuple(rows), peak, size, gpu, remarks)
+    remarks = [f"{found['fold']}: {found['text']}" for found in plan.guards if found["verdict"] != "ok"]
+    estimate = Estimate(tuple(rows), peak, size, gpu)
+    share = min((speed.share for speed in speeds.values()), default=1.0)
+    if share < BUSY:
+        free = sum((row.seconds or 0.0) * speeds[row.name.split(" ")[0]].share for row in rows if row.seconds)
+        remarks.append(f"other work kept the processors busy while this was timed: about {in_words(free)} without it")
+    return replace(estimate, remarks=tuple(remarks))
 
 
 def _estimate(run: Run, tiles: TileSet, count: int, speed: Speed | None) -> RowEstimate:
@@ -237,26 +247,32 @@ def _measure(train: TrainConfig, tiles: TileSet) -> Speed:
         loss.backward()
         optimiser.step()
 
-    per_update = _timed(update, device)
+    per_update, share = _timed(update, device)
     network.eval()
     with torch.inference_mode(), autocast(device, precision):
-        per_batch = _timed(lambda: network(image), device)
+        per_batch, _ = _timed(lambda: network(image), device)
     gpu = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None
-    return Speed(per_update * train.batch / len(image), per_batch / len(image), parameter_counts(network).total, gpu)
+    parameters = parameter_counts(network).total
+    return Speed(per_update * train.batch / len(image), per_batch / len(image), parameters, gpu, share)
 
 
-def _timed(action: Any, device: Any) -> float:  # noqa: ANN401 - a function and a torch device
+def _timed(action: Any, device: Any) -> tuple[float, float]:  # noqa: ANN401 - a function and a torch device
+    """Seconds that an action takes, and the share of the processors' time that it was given."""
     import torch
 
     action()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     for _ in range(UPDATES):
         action()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return (time.perf_counter() - started) / UPDATES
+    seconds = time.perf_counter() - started
+    if device.type == "cuda":
+        return seconds / UPDATES, 1.0
+    given = (time.process_time() - worked) / torch.get_num_threads()
+    return seconds / UPDATES, min(1.0, given / max(seconds, 1e-9))
 
 
 def in_words(seconds: float) -> str:

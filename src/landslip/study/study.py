@@ -66,6 +66,16 @@ class StudyResult:
         """Return the short table."""
         return as_text(self.table)
 
+    def answer(self) -> list[str]:
+        """Return what the numbers support: two sentences, and what became of the paper's claim."""
+        from landslip.report.answer import answer
+        from landslip.report.claim import paper_claim
+        from landslip.report.read import read_study
+
+        study = read_study(self.folder)
+        told, claim = answer(study), paper_claim(study)
+        return [told.first, told.second, *([claim.text] if claim else [])]
+
     def to_dict(self) -> dict[str, Any]:
         """Return table and places as JSON types."""
         return {"out": str(self.folder), "report": str(self.report) if self.report else None, "table": self.table}
