@@ -12,9 +12,11 @@ from make_study import Shape, make_study
 
 from landslip.errors import FormatError, InputError, MissingInputError
 from landslip.report import write_report
+from landslip.report.appendix import size_table
 from landslip.report.page import render
 from landslip.report.pixels import Pictures
 from landslip.report.read import CURVES, read_study
+from landslip.report.tables import areas_table
 from landslip.training.record import COLUMNS
 
 TINY = Shape(seeds=2, size=16, epochs=2)
@@ -202,3 +204,24 @@ def test_rows_tell_how_their_training_differs(tiny: Path) -> None:
     rows[4]["matched_to"] = "data-centric"
     rewrite(tiny, rows=rows)
     assert "epochs 9, as many updates as data-centric" in page(tiny)
+
+
+def test_scores_of_all_sizes_stand_before_those_of_each(tiny: Path) -> None:
+    table = size_table(read_study(tiny))
+    assert table is not None
+    of_first = [row for row in table.rows if row[0].text == "U-Net"]
+    assert of_first[0][1].text == "all"
+    assert of_first[0][2].sort == sum(row[2].sort for row in of_first[1:])  # type: ignore[misc]
+    overall = content(tiny)["landslides"]["unet"]["overall"]
+    assert of_first[0][-1].sort == pytest.approx(overall["f1_half"])
+
+
+def test_areas_are_told_in_figures(tiny: Path) -> None:
+    table = areas_table(read_study(tiny))
+    assert table is not None
+    names = [row[0].text for row in table.rows]
+    assert names[:3] == ["mapped landslides (inventory)", "true landslides", "U-Net"]  # the law is no measurement
+    known = content(tiny)["area_frequency"]["true"]
+    assert [table.rows[1][i].sort for i in (1, 3, 4, 5)] == [
+        known[name] for name in ("landslides", "median_m2", "largest_m2", "total_m2")
+    ]

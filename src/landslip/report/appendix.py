@@ -111,18 +111,20 @@ def size_table(study: Study) -> Table | None:
     """Scores per landslide by size class, for each row."""
     if not study.size_classes:
         return None
-    metrics = ("recall_any", "recall_half", "precision_half", "f1_half")
+    metrics = ("recall_any", "recall_half", "precision_any", "precision_half", "f1_any", "f1_half")
     rows = []
     for row in study.rows:
-        for one in study.size_classes:
-            if scores := one.scores.get(row.name):
-                name = Cell(class_name(one), one.low_m2)
+        for one in (study.all_sizes, *study.size_classes):
+            if one is not None and (scores := one.scores.get(row.name)):
+                name = Cell("all", -1.0) if one is study.all_sizes else Cell(class_name(one), one.low_m2)
                 mapped = Cell(thousands(one.mapped), one.mapped)
                 rows.append((word(row.label), name, mapped, *(figure(scores.get(m), decimals=2) for m in metrics)))
-    heads = ("Row", "Area", "Mapped", "Recall, touched", "Recall, by half", "Precision, by half", "F1, by half")
+    scores_ = [f"{score}, {rule}" for score in ("Recall", "Precision", "F1") for rule in ("touched", "by half")]
+    heads = ("Row", "Area", "Mapped", *scores_)
     caption = (
-        "Landslide by landslide. A landslide is found where a prediction touches it, or covers at least half of it; a "
-        "predicted object is right where at least half of it lies on mapped landslides. One may match many."
+        "Landslide by landslide. A landslide is found where predictions touch it, or cover at least half of it; a "
+        "predicted object is right where it touches mapped landslides, or at least half of it lies on them. One may "
+        "match many."
     )
     return Table("table-sizes", caption, heads, tuple(rows), (0, 1))
 

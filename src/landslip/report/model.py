@@ -232,6 +232,7 @@ class Study:
     precision_recall: tuple[Curve, ...] = ()
     reliability: tuple[Curve, ...] = ()
     size_classes: tuple[SizeClass, ...] = ()
+    all_sizes: SizeClass | None = None
     area_frequency: tuple[Curve, ...] = ()
     effects: tuple[Effect, ...] = ()
     transfer: tuple[Transfer, ...] = ()

@@ -82,6 +82,7 @@ def _study(info: dict[str, Any], folder: Path) -> Study:
         precision_recall=_precision_recall(info.get("precision_recall") or {}, labels),
         reliability=_reliability(info.get("calibration") or {}, labels),
         size_classes=_size_classes(info.get("landslides") or {}, labels),
+        all_sizes=_all_sizes(info.get("landslides") or {}, labels),
         area_frequency=_area_frequency(info.get("area_frequency") or {}, labels),
         effects=tuple(_effect(entry) for entry in info.get("effects") or []),
         transfer=tuple(_transfer(entry) for entry in info.get("transfer") or []),
@@ -161,18 +162,24 @@ def _size_classes(entries: dict[str, Any], labels: dict[str, str]) -> tuple[Size
     if not known:
         return ()
     first = next(iter(known.values()))
+    return tuple(_size_class({name: classes[i] for name, classes in known.items()}) for i in range(len(first)))
+
+
+def _all_sizes(entries: dict[str, Any], labels: dict[str, str]) -> SizeClass | None:
+    known = {name: entries[name]["overall"] for name in labels if (entries.get(name) or {}).get("overall")}
+    return _size_class(known) if known else None
+
+
+def _size_class(of_rows: dict[str, dict[str, Any]]) -> SizeClass:
+    one = next(iter(of_rows.values()))
     skipped = {"low_m2", "high_m2", "mapped"}
-    return tuple(
-        SizeClass(
-            low_m2=one["low_m2"],
-            high_m2=float("inf") if one["high_m2"] is None else one["high_m2"],
-            mapped=round(one["mapped"]),
-            scores={
-                name: _estimates({k: v for k, v in classes[i].items() if k not in skipped})
-                for name, classes in known.items()
-            },
-        )
-        for i, one in enumerate(first)
+    return SizeClass(
+        low_m2=one["low_m2"],
+        high_m2=float("inf") if one["high_m2"] is None else one["high_m2"],
+        mapped=round(one["mapped"]),
+        scores={
+            name: _estimates({k: v for k, v in found.items() if k not in skipped}) for name, found in of_rows.items()
+        },
     )
 
 

@@ -11,6 +11,7 @@ design = "paper"
 seeds = [0, 1, 2, 3, 4]        # one seed proves nothing; intervals need at least two
 # layers = ["blue", "green", "red", "nir", "slope"]   # default: what there is of these
 # only = ["unet", "data-centric"]                     # keep some rows of the design
+# A row of your own, at the end of the file: [[rows]], then name = "best" and preset = "rgb-best"
 """
 
 _TRAIN = """
@@ -36,6 +37,7 @@ title = "My area"
 scene = "scene"                # a folder made by landslip scene, with --inventory
 # scenes = ["a", "b"]          # or several; then see leave_one_region_out and transfer
 # test_polygon = "test.gpkg"   # a test region of your own
+# truth = "landslides.gpkg"    # of a simulated event: how large its landslides truly are
 
 [split]
 design = "blocks"              # or "random", as the paper (adjacent tiles leak)
@@ -59,6 +61,8 @@ title = "My patches"
 [data]
 patches = "patches.npz"        # or a folder in the layout of Landslide4Sense
 # regions = [1]                # some of its regions
+# region_names = { 1 = "Taiwan" }
+# transfer = true at the top trains on each region and tests on every other
 
 [split]
 design = "blocks"              # or "random", as the paper; or "supplied", with the patches
