@@ -58,7 +58,13 @@ RUN = {
     "recipe": {"layers": ["red", "slope"]},
     "threshold": 0.42,
     "licence": "CC0",
-    "scores": {"test": {"precision": 0.5, "recall": 0.25, "f1": 0.3333, "iou": None}},
+    "scores": {
+        "test": {
+            "tiles": 3,
+            "at_half": {"precision": 0.5, "recall": 0.25, "f1": 0.3333, "iou": None},
+            "at_threshold": {"precision": 0.4, "recall": 0.5, "f1": 0.4444, "iou": 0.2857},
+        }
+    },
     "training": {"best_epoch": 7},
 }
 
@@ -66,9 +72,10 @@ RUN = {
 def test_run_in_words_and_as_json(tmp_path):
     (tmp_path / "model.json").write_text(json.dumps(RUN))
     text = run(tmp_path).stdout
-    assert "unet, 4012282 parameters, weights: none" in text
+    assert "unet, 4,012,282 parameters, weights: none" in text
     assert "threshold  0.420" in text
-    assert "precision 0.500, recall 0.250, f1 0.333, iou undefined" in text
+    assert "test       at 0.5: precision 0.500, recall 0.250, F1 0.333, IoU undefined" in text
+    assert "test       at the threshold: precision 0.400, recall 0.500, F1 0.444, IoU 0.286" in text
     assert json.loads(run(tmp_path, "--json").stdout)["layers"] == ["red", "slope"]
 
 

@@ -8,16 +8,13 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
+from landslip.cli.bars import listener
 from landslip.errors import LandslipError
-from landslip.progress import SILENT, Progress, Task
-
-if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
+from landslip.progress import SILENT, Progress
 
 PROBLEM, INTERNAL, INTERRUPTED = 1, 70, 130
 """Exit codes beside 0 (done) and 2 (wrong usage, by Typer)."""
@@ -29,7 +26,7 @@ class Console:
     def __init__(self, *, quiet: bool, as_json: bool) -> None:
         self.quiet = quiet
         self.as_json = as_json
-        self.progress: Progress = SILENT if quiet else _Bars()
+        self.progress: Progress = SILENT if quiet else listener()
 
     def say(self, text: str) -> None:
         """Print a remark on standard error, unless quiet."""
@@ -98,68 +95,6 @@ def _logging(*, quiet: bool, debug: bool) -> Iterator[None]:
     finally:
         ours.handlers, ours.propagate = before[:2]
         ours.setLevel(before[2])
-
-
-class _Bar:
-    def __init__(self, bars: RichProgress, task: TaskID) -> None:
-        self._bars, self._task = bars, task
-
-    def advance(self, amount: float = 1.0, *, note: str = "") -> None:
-        """Move the bar."""
-        if note:
-            self._bars.update(self._task, advance=amount, note=note)
-        else:
-            self._bars.update(self._task, advance=amount)
-
-
-class _Bars:
-    """Rich progress bars on standard error; one line per finished bar where that is no terminal."""
-
-    def __init__(self) -> None:
-        self._bars: RichProgress | None = None
-        self._depth = 0
-
-    @contextlib.contextmanager
-    def task(self, label: str, total: float | None = None) -> Iterator[Task]:
-        """Open a bar with the time taken and the time left."""
-        bars = self._start()
-        task = bars.add_task(label, total=total, note="")
-        self._depth += 1
-        try:
-            yield _Bar(bars, task)
-        finally:
-            self._depth -= 1
-            if self._depth == 0:
-                self._stop()
-
-    def _start(self) -> RichProgress:
-        if self._bars is None:
-            from rich.console import Console as RichConsole
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                TextColumn,
-                TimeElapsedColumn,
-                TimeRemainingColumn,
-            )
-            from rich.progress import Progress as RichProgress
-
-            self._bars = RichProgress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[note]}"),
-                console=RichConsole(stderr=True),
-            )
-            self._bars.start()
-        return self._bars
-
-    def _stop(self) -> None:
-        if self._bars is not None:
-            self._bars.stop()
-            self._bars = None
 
 
 __all__ = ["Console", "session"]

@@ -88,7 +88,7 @@ def _run(path: Path) -> tuple[dict[str, Any], str]:
     layers = ", ".join(content["layers"])
     lines = [
         f"run {path}",
-        f"  model      {content['model']}, {content['parameters'] or 'unknown number of'} parameters, "
+        f"  model      {content['model']}, {_count(content['parameters'])} parameters, "
         f"weights: {content['weights'] or 'none'}",
         f"  layers     {layers}",
         f"  threshold  {content['threshold']:.3f} (chosen on validation)",
@@ -100,13 +100,18 @@ def _run(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def _score_lines(scores: dict[str, Any]) -> list[str]:
+    """Give each part's scores at 0.5 and at the run's own threshold, as ``landslip train`` prints them."""
     lines = []
     for part in ("train", "validation", "test"):
-        found = scores.get(part)
-        if isinstance(found, dict):
-            words = [f"{name} {_figure(found[name])}" for name in ("precision", "recall", "f1", "iou") if name in found]
-            lines.append(f"  {part:<10} {', '.join(words)}")
+        for name, words in (("at_half", "at 0.5"), ("at_threshold", "at the threshold")):
+            found = scores.get(part, {}).get(name)
+            if found:
+                figures = ", ".join(f"{word} {_figure(found[key])}" for key, word in _METRICS.items())
+                lines.append(f"  {part:<10} {words}: {figures}")
     return lines
+
+
+_METRICS = {"precision": "precision", "recall": "recall", "f1": "F1", "iou": "IoU"}
 
 
 def _study(path: Path) -> tuple[dict[str, Any], str]:
@@ -142,6 +147,10 @@ def _estimate(estimate: dict[str, Any] | None) -> str:
     if estimate.get("low") is None:
         return _figure(estimate["value"])
     return f"{_figure(estimate['value'])} ({_figure(estimate['low'])} to {_figure(estimate['high'])})"
+
+
+def _count(number: int | None) -> str:
+    return "unknown number of" if number is None else f"{number:,}"
 
 
 def _figure(value: float | None) -> str:
