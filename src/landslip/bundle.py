@@ -45,7 +45,8 @@ class Bundle:
     licence
         Of the training data.
     training
-        How it was trained: best epoch, updates, precision, device, settings.
+        How it was trained: best epoch, updates, precision, device, settings; ``grounds``: name and grid of each
+        scene that it was trained, chosen or tested on.
     """
 
     architecture: dict[str, Any]

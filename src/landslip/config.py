@@ -19,9 +19,9 @@ from landslip.files import write_text
 
 
 class Config(BaseModel):
-    """Base of all settings: unknown keys refused, values fixed once made."""
+    """Base of all settings: unknown keys and infinite or undefined numbers refused, values fixed once made."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
     @classmethod
     def from_dict(cls, content: dict[str, Any], *, where: str = "config") -> Self:
@@ -68,7 +68,10 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
         message = f"{path}: no such config file; check the path"
         raise MissingInputError(message) from error
     except IsADirectoryError as error:
-        message = f"{path}: is a folder, not a config file"
+        message = f"{path}: is a folder, not a config file; give the file in it"
+        raise ConfigError(message) from error
+    except PermissionError as error:
+        message = f"{path}: no permission to read it; ask its owner, or copy it"
         raise ConfigError(message) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"{path}: not valid TOML: {error}"
@@ -86,14 +89,15 @@ def _without_none(value: Any) -> Any:  # noqa: ANN401 - walks any JSON value
 def _one_line(cls: type[BaseModel], error: ValidationError, where: str) -> str:
     problems = error.errors(include_url=False)
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    location = ".".join(str(part) for part in first["loc"]) or "top level"
+    location = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = sorted(_fields_at(cls, first["loc"][:-1]))
         near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.4)
         hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
         return f"{where}: unknown key '{location}'; {hint}"
-    text = first["msg"].removeprefix("Value error, ")
-    return f"{where}: '{location}': {text[0].lower()}{text[1:]}"
+    text = first["msg"].removeprefix("Value error, ").replace("valid tuple", "valid list").replace("Tuple", "List")
+    place = f" '{location}':" if location else ""  # what excludes each other has no single place
+    return f"{where}:{place} {text[0].lower()}{text[1:]}"
 
 
 def _fields_at(cls: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:

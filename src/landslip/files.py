@@ -52,6 +52,8 @@ def writing(what: str | os.PathLike[str]) -> Iterator[None]:
             errno.EROFS: "the file system is read-only; choose another --out",
             errno.EEXIST: "part of the path is a file, not a folder; choose another --out",
             errno.ENOTDIR: "part of the path is a file, not a folder; choose another --out",
+            errno.ENAMETOOLONG: "the name is too long; choose another --out",
+            errno.ELOOP: "the path is a circle of links; choose another --out",
         }
         remedy = remedies.get(error.errno or 0)
         if remedy is None:
@@ -78,8 +80,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         Where to write. The file system is the same as that of ``path``.
     """
     final = Path(path)
+    make_folder(final.parent)
     with writing(final):
-        final.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f"{_WRITING}{final.stem[:40]}-", dir=final.parent))
     try:
         temporary = folder / final.name
@@ -110,6 +112,8 @@ def read_json(path: str | os.PathLike[str], *, what: str = "file") -> dict[str, 
     ------
     MissingInputError
         There is no such file.
+    InputError
+        It may not be read.
     FormatError
         It is not a JSON object.
     """
@@ -119,6 +123,9 @@ def read_json(path: str | os.PathLike[str], *, what: str = "file") -> dict[str, 
     except FileNotFoundError as error:
         message = f"{path}: no such {what}"
         raise MissingInputError(message) from error
+    except PermissionError as error:
+        message = f"{path}: no permission to read it; ask its owner, or copy it"
+        raise InputError(message) from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         message = f"{path}: not valid JSON ({error}); the {what} is damaged, make it again"
         raise FormatError(message) from error
@@ -177,35 +184,96 @@ def check_format(content: dict[str, Any], where: str | os.PathLike[str]) -> None
 
 
 @contextlib.contextmanager
-def locked(folder: str | os.PathLike[str]) -> Iterator[Path]:
+def locked(folder: str | os.PathLike[str], *, mark: str | None = None) -> Iterator[Path]:
     """Hold an output folder (made when absent) for this process alone.
 
-    The lock is the operating system's, so it goes with the process, however that ends.
+    The lock is the operating system's, so it goes with the process, however that ends. A folder that was made
+    here and got nothing in it is taken away again.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    mark
+        The ``.json`` that will complete it: a folder that is complete as something else is refused.
 
     Raises
     ------
     OutputError
-        Another process is working on the folder, or it cannot be made.
+        Another process is working on the folder, it cannot be made, or it holds something else.
     """
     folder = Path(folder)
+    if mark is not None:
+        _refuse_others(folder, mark)
+    made = make_folder(folder)
+    try:
+        with _lock(folder):
+            _sweep(folder)
+            yield folder
+    except BaseException:
+        for path in made:
+            with contextlib.suppress(OSError):  # not empty: what was done so far can be resumed
+                path.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    path = folder / ".lock"
+    with contextlib.ExitStack() as opened:
+        held = False
+        while not held:  # again where the file was another process's, taken away just now
+            with writing(folder):
+                handle = opened.enter_context(path.open("w"))
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                message = f"{folder}: another landslip process is working on it; wait for it or choose another --out"
+                raise OutputError(message) from error
+            with contextlib.suppress(FileNotFoundError):
+                held = os.path.samestat(os.fstat(handle.fileno()), path.stat())
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+_WORDS = {
+    "event.json": "simulated event",
+    "scene.json": "scene",
+    "model.json": "run",
+    "map.json": "map",
+    "study.json": "study",
+}
+
+
+def _refuse_others(folder: Path, mark: str) -> None:
+    """Refuse to write one thing into another's folder: they have files of the same names."""
+    other = next((word for name, word in _WORDS.items() if name != mark and (folder / name).is_file()), None)
+    if other is not None:
+        message = f"{folder}: holds a finished {other}, which this would spoil; choose another --out"
+        raise OutputError(message)
+
+
+def make_folder(folder: Path) -> list[Path]:
+    """Make a folder and those above it; return the new ones, innermost first.
+
+    Raises
+    ------
+    OutputError
+        It is a file, or cannot be made.
+    """
     with writing(folder):
         if folder.exists() and not folder.is_dir():
             message = f"{folder}: is a file, not a folder; choose another --out"
             raise OutputError(message)
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = (folder / ".lock").open("w")
-    try:
+        new = [path for path in (folder, *folder.parents) if not path.exists()]
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            message = f"{folder}: another landslip process is working on it; wait for it or choose another --out"
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileNotFoundError, FileExistsError) as error:  # a virtual file system, a link to nothing
+            message = f"cannot make the folder {folder}: the path leads nowhere; choose another --out"
             raise OutputError(message) from error
-        _sweep(folder)
-        yield folder
-        with contextlib.suppress(OSError):
-            (folder / ".lock").unlink()
-    finally:
-        handle.close()
+        return new
 
 
 def _sweep(folder: Path) -> None:

@@ -31,6 +31,14 @@ def test_quiet_says_nothing_and_config_file_is_read(tmp_path):
     assert (config["prevalence"], config["size_px"]) == (0.03, 128)
 
 
+def test_size_and_seed_of_the_config_file_hold_where_the_options_are_not_given(tmp_path):
+    (tmp_path / "event.toml").write_text("size_px = 128\nseed = 3\n")
+    done = run("--out", tmp_path / "event", "--config", tmp_path / "event.toml", "--json")
+    assert done.returncode == 0, done.stderr
+    config = json.loads((tmp_path / "event/event.json").read_text())["config"]
+    assert (config["size_px"], config["seed"]) == (128, 3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -95,6 +95,14 @@ def test_wrong_usage_is_2() -> None:
     assert done.returncode == 2
 
 
+def test_an_empty_argument_is_no_path() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "landslip", "info", ""], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "Error: an argument is empty; is a variable of the shell unset?\n"
+
+
 def test_version() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "landslip", "--version"], capture_output=True, text=True, check=True, timeout=120

@@ -101,6 +101,46 @@ def test_locked_folder_that_is_a_file(tmp_path: Path) -> None:
         pass
 
 
+def test_a_folder_that_got_nothing_in_it_is_taken_away(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="bad"), locked(tmp_path / "new" / "out"):
+        raise InputError("bad")
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(InputError, match="bad"), locked(tmp_path / "new") as folder:
+        (folder / "part").write_text("x")
+        raise InputError("bad")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["part"]
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("scene.json", "scene"), ("model.json", "run"), ("map.json", "map"), ("event.json", "event")]
+)
+def test_one_thing_is_not_written_into_another(tmp_path: Path, name: str, word: str) -> None:
+    (tmp_path / name).write_text("{}")
+    refused = pytest.raises(OutputError, match=f"holds a finished .*{word}, which this would spoil")
+    with refused, locked(tmp_path, mark="study.json"):
+        pass
+    with locked(tmp_path, mark=name):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_path_that_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "absent")
+    with pytest.raises(OutputError, match="the path leads nowhere; choose another --out"), locked(tmp_path / "link"):
+        pass
+    with pytest.raises(OutputError, match="name is too long"), locked(tmp_path / ("x" * 300)):
+        pass
+
+
+def test_json_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(errno.EACCES, "denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(InputError, match=r"a\.json: no permission to read it"):
+        read_json(tmp_path / "a.json")
+
+
 def test_json_round_trip_and_nan_refused(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"name": "Atsuma 厚真", "value": 1.5})
     assert read_json(tmp_path / "a.json") == {"name": "Atsuma 厚真", "value": 1.5}

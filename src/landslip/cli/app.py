@@ -71,5 +71,8 @@ def _register(arguments: list[str]) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    if "" in sys.argv[1:]:  # as a path it would silently mean the folder that we are in
+        typer.echo("Error: an argument is empty; is a variable of the shell unset?", err=True)
+        raise SystemExit(2)
     _register(sys.argv[1:])
     app()

@@ -46,6 +46,12 @@ def command(
     if scene is not None and out is None:
         message = "--scene needs --out DIR for the map and the comparison"
         raise typer.BadParameter(message)
+    if scene is not None and region:
+        message = "--region has no effect with --scene; leave it out"
+        raise typer.BadParameter(message)
+    if patches is not None and (within or outside):
+        message = "--within or --outside has no effect with --patches; leave it out"
+        raise typer.BadParameter(message)
     with session(quiet=quiet, debug=debug, as_json=json) as console:
         if patches is not None:
             from landslip.study.evaluate import evaluate_patches
@@ -55,14 +61,18 @@ def command(
             return
         from landslip.bundle import Bundle
         from landslip.mapping.compare import evaluate_scene
+        from landslip.mapping.ground import warn_of_training_ground
         from landslip.mapping.prepare import member_of
         from landslip.scene.store import Scene
 
         assert scene is not None
         assert out is not None
+        bundle, place = Bundle.load(run), Scene.open(scene)
+        if within is None and outside is None:
+            warn_of_training_ground(bundle, place)
         compared = evaluate_scene(
-            member_of(Bundle.load(run), run.resolve().name),
-            Scene.open(scene),
+            member_of(bundle, run.resolve().name),
+            place,
             out,
             within=within,
             outside=outside,

@@ -8,13 +8,17 @@ from typing import Annotated
 import typer
 
 from landslip.cli.console import session
-from landslip.cli.options import Debug, Json, OutFolder, Quiet, Seed
+from landslip.cli.options import Debug, Json, OutFolder, Quiet
 
 
 def command(
     out: OutFolder,
-    size: Annotated[int, typer.Option("--size", help="Edge of the square scene in 10 m pixels.")] = 1024,
-    seed: Seed = 0,
+    size: Annotated[
+        int | None, typer.Option("--size", help="Edge of the square scene in 10 m pixels.", show_default="1024")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Seed of all random draws.", show_default="0")
+    ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", help="TOML file with further settings; --size and --seed overrule it.")
     ] = None,
@@ -28,7 +32,8 @@ def command(
         from landslip.simulate import SimulateConfig, simulate_event
 
         content = read_toml(config) if config else {}
-        settings = SimulateConfig.from_dict({**content, "size_px": size, "seed": seed}, where=str(config or "simulate"))
+        given = {key: value for key, value in {"size_px": size, "seed": seed}.items() if value is not None}
+        settings = SimulateConfig.from_dict({**content, **given}, where=str(config or "simulate"))
         event = simulate_event(settings, out, progress=console.progress)
         console.result(
             {
@@ -42,5 +47,5 @@ def command(
                 "mapped_extent": str(event.mapped_extent),
             },
             f"{event.folder}: {event.landslides} landslides on {100 * event.prevalence:.1f} % of "
-            f"{size} x {size} pixels",
+            f"{settings.size_px} x {settings.size_px} pixels",
         )

@@ -24,7 +24,7 @@ from landslip.mapping.config import MapConfig
 from landslip.mapping.filters import burn_polygons, polygons_on
 from landslip.mapping.network import Member
 from landslip.mapping.outlines import Outliner
-from landslip.mapping.record import MapResult
+from landslip.mapping.record import MAP_JSON, MapResult
 from landslip.mapping.run import LANDSLIDES, map_scene
 from landslip.mapping.style import comparison_style
 from landslip.mapping.writing import Layer, write_geopackage
@@ -134,7 +134,7 @@ def evaluate_scene(
         As in :func:`landslip.mapping.run.map_scene`.
     """
     _require_inventory(scene)
-    done = (Path(out) / "map.json").is_file()
+    done = (Path(out) / MAP_JSON).is_file()
     result = map_scene(models, scene, out, config, resume=resume or done, progress=progress)
     return compare_map(result, scene, out, within=within, outside=outside, progress=progress)
 
@@ -176,7 +176,7 @@ def compare_map(
     """
     _require_inventory(scene)
     area = _Area(scene, within, outside)
-    with locked(out) as folder, rasterio.Env(GDAL_CACHEMAX=64):
+    with locked(out, mark=MAP_JSON) as folder, rasterio.Env(GDAL_CACHEMAX=64):
         passed = _Pass(result, scene, area, folder)
         with progress.task("compare", len(passed.windows)) as task:
             for _ in passed.run():

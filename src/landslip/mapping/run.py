@@ -117,7 +117,7 @@ def predict_scene(
     config = PredictConfig.from_dict(settings, where="predict_scene")
     opened = scene if isinstance(scene, Scene) else Scene.open(scene)
     prepared = prepare(as_members(model), opened, config)
-    with locked(out) as folder:
+    with locked(out, mark=MAP_JSON) as folder:
         parts = Parts(folder, prepared.identity(), resume=resume)
         path = _predict(prepared, parts, folder, prepared.threshold, progress)
         parts.remove()
@@ -159,7 +159,7 @@ def map_scene(
     prepared = prepare(as_members(models), scene, config.predict)
     _check(prepared, config)
     identity = prepared.identity() | {"settings": file_settings(config)}
-    with locked(out) as folder:
+    with locked(out, mark=MAP_JSON) as folder:
         finished = _finished(folder, identity, resume=resume)
         if finished is not None:
             Parts(folder, identity, resume=True).remove()

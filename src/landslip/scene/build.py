@@ -62,7 +62,7 @@ def build_scene(config: SceneConfig, out: str | os.PathLike[str], *, progress: P
     """
     started = time.time()
     out = Path(out)
-    with locked(out), gdal_settings():
+    with locked(out, mark=SCENE_JSON), gdal_settings():
         remarks = Remarks()
         inputs = open_inputs(config, remarks)
         require_space(out, inputs.grid.rows * inputs.grid.cols * len(inputs.layers))

@@ -113,7 +113,7 @@ def simulate_event(
         The folder cannot be written, or another process works on it.
     """
     place = _place(config)
-    with locked(out) as folder, progress.task("simulating", _STEPS) as task:
+    with locked(out, mark="event.json") as folder, progress.task("simulating", _STEPS) as task:
         (folder / "event.json").unlink(missing_ok=True)
         relief = make_relief(config, place.working.shape, task)
         dem = folder / "dem.tif"

@@ -131,7 +131,7 @@ def run_study(
         A part without landslides, or (``leakage = "refuse"``) parts too near to each other.
     """
     folder = Path(out)
-    with locked(folder):
+    with locked(folder, mark="study.json"):
         config = _begin(config, folder, resume=resume)
         plan = make_plan(config, folder, progress=progress)
         started = time.time()

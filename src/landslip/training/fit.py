@@ -86,7 +86,7 @@ def fit(
     out, started = Path(out), time.time()
     tiles = prepare(tiles, config)
     record = Record(config.to_dict(), fingerprint(tiles))
-    with locked(out):
+    with locked(out, mark=MODEL):
         finished = _begin(out, record, resume=resume)
         if finished is not None:
             return finished
@@ -111,6 +111,8 @@ class _Setup:
     device: torch.device
     precision: str
     licence: str
+    grounds: list[dict[str, Any]]
+    """Name and grid of each scene that the tiles were cut from."""
 
     @classmethod
     def of(cls, tiles: TileSet, config: TrainConfig) -> _Setup:
@@ -122,7 +124,10 @@ class _Setup:
         key = tiles.key[tiles.part == Part.TRAIN]
         plan = Plan(key, config.augment, config.batch, config.seed, config.epochs, config.steps, config.random_scale)
         precision = resolve_precision(config.precision, device)
-        return cls(recipe, stores, plan, device, precision, str(tiles.meta.get("licence", "")))
+        licence = str(tiles.meta.get("licence", ""))
+        sources = [about for about in tiles.meta.get("sources", ()) if "grid" in about]
+        grounds = [{"path": about.get("path"), "grid": about["grid"]} for about in sources]
+        return cls(recipe, stores, plan, device, precision, licence, grounds)
 
 
 def _begin(out: Path, record: Record, *, resume: bool) -> Bundle | None:
@@ -186,6 +191,7 @@ def _train(
         "precision": setup.precision,
         "settings": record.settings,
         "data": record.data,
+        "grounds": setup.grounds,
     }
     return Bundle(architecture, setup.recipe, threshold, network.state_dict(), scores, setup.licence, training)
 
