@@ -6,6 +6,8 @@ inside the model, and is followed by :mod:`landslip.layers.build` on any scene.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -51,6 +53,21 @@ class ObjectRecipe(Config):
         return self
 
 
+def require_distinct(layers: Iterable[str]) -> None:
+    """Refuse a layer that is named twice.
+
+    Raises
+    ------
+    LayerError
+        Names it.
+    """
+    counts = Counter(layers)
+    twice = next((name for name, count in counts.items() if count > 1), None)
+    if twice is not None:
+        message = f"layer {twice!r} is named twice; take one of them out of the layers"
+        raise LayerError(message)
+
+
 class Recipe(Config):
     """Ordered layers with their statistics, and the object segmentation where a layer needs it."""
 
@@ -83,12 +100,13 @@ class Recipe(Config):
         Raises
         ------
         LayerError
-            A layer is not part of this recipe.
+            A layer is not part of this recipe, or named twice.
         """
         missing = [name for name in layers if name not in self.statistics]
         if missing:
             message = f"layer {missing[0]!r} is not in the data; there are: {', '.join(self.layers)}"
             raise LayerError(message)
+        require_distinct(layers)
         return self.model_copy(
             update={
                 "layers": tuple(layers),

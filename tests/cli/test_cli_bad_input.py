@@ -199,6 +199,49 @@ def test_layer_that_the_scene_has_not(refused, scene, tmp_path):
     assert line == f"layer 'nir' needs nir, which the scene {scene} does not have; take it out of the layers"
 
 
+@pytest.mark.parametrize("command", ["train", "prepare"])
+def test_layer_to_train_on_that_the_scene_has_not(refused, scene, tmp_path, command):
+    config = tmp_path / "train.toml"
+    config.write_text(f'[data]\nscene = "{scene}"\n{SPLIT}{TRAIN}layers = ["red", "hillshade"]\n')
+    words = {
+        "train": (config, "--out", tmp_path / "run"),
+        "prepare": (scene, "--layers", "red,hillshade", "--out", tmp_path / "tiles.npz"),
+    }
+    line = refused(command, *words[command])
+    assert line == "layer 'hillshade' needs hillshade, which the scene does not have; take it out of the layers"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scene", "train.toml"]
+
+
+def test_scores_on_ground_that_the_run_was_trained_on_are_warned_of(landslip, scene, tmp_path):
+    config, run = tmp_path / "train.toml", tmp_path / "run"
+    model = 'layers = ["red", "slope"]\nmodel_options = { width = 2 }\n'
+    config.write_text(f'[data]\nscene = "{scene}"\n{SPLIT}{TRAIN}{model}')
+    assert landslip("train", config, "--out", run, "--quiet") == (0, "", "")
+    words = ["evaluate", run, "--scene", scene, "--out"]
+    code, _, err = landslip(*words, tmp_path / "all")
+    assert code == 0
+    assert "the run was trained on ground of this scene (scene), so scores over all of it read too well" in err
+    east = saved(tmp_path / "east.gpkg", [square(48, 0, 48)])
+    code, _, err = landslip(*words, tmp_path / "east", "--within", east)
+    assert code == 0
+    assert "read too well" not in err
+
+
+def test_an_event_is_not_written_into_a_scene(landslip, scene):
+    code, _, err = landslip("simulate", "--out", scene, "--size", 128)
+    assert code == 1
+    assert err == f"error: {scene}: holds a finished scene, which this would spoil; choose another --out\n"
+
+
+def test_options_that_have_no_effect_are_wrong_usage(landslip, tmp_path):
+    code, _, err = landslip("evaluate", tmp_path, "--scene", tmp_path, "--out", tmp_path / "o", "--region", 1)
+    assert code == 2
+    assert "--region has no effect with --scene; leave it out" in " ".join(err.split())
+    code, _, err = landslip("evaluate", tmp_path, "--patches", tmp_path, "--within", tmp_path / "w.gpkg")
+    assert code == 2
+    assert "--within or --outside has no effect with --patches; leave it out" in " ".join(err.split())
+
+
 def test_layer_of_a_trained_run_that_the_scene_has_not(landslip, refused, scene, raw, tmp_path):
     image, rich = write_image(tmp_path / "four"), tmp_path / "rich"
     words = ["scene", image, *inputs(raw)[1:], "--out", rich, "--quiet"]

@@ -99,6 +99,11 @@ def test_without_an_inventory_the_scale_is_chosen_unsupervised(raster, tmp_path)
         (["--out", "x.tif", "--scale", "30", "--layers", "swir"], 1, "no band 'swir'"),
         (["--out", "x.tif", "--scale", "30", "--memory", "0.01"], 1, "give at least"),
         (["--out", "x.tif", "--inventory", "nothing.gpkg"], 1, "nothing.gpkg"),
+        (["--out", "x.tif", "--figure", "x.doc"], 1, "x.doc: must end in .png, .pdf, .svg; change --figure"),
+        (["--out", "x.tif", "--scale", "30", "--figure", "x.png"], 2, "--figure belongs to --scale auto; leave it out"),
+        (["--out", "x.tif", "--scale", "30", "--inventory", "i.gpkg"], 2, "--inventory belongs to --scale auto"),
+        (["--out", "x.tif", "--scale", "30", "--layers", "red,red"], 1, "layer 'red' is named twice; take one"),
+        (["--out", "x.tif", "--scale", "30", "--layers", "red", "--band-weights", "0"], 1, "all band weights are 0"),
     ],
 )
 def test_wrong_words_get_one_line(raster, tmp_path, monkeypatch, words, code, text):

@@ -113,7 +113,7 @@ def test_prepare_makes_the_layers_that_are_asked_for(run, patches, tmp_path):
     [
         ("[data]\nscene = 's'\n[trian]\n", "unknown key 'trian'; did you mean 'train'?"),
         ("[data]\nscene = 's'\n[train]\nepoch = 3\n", "unknown key 'train.epoch'; did you mean 'epochs'?"),
-        ("[data]\nscene = 's'\n[train]\nloss = 'mse'\n", "'train.loss': input should be 'bce', 'dice', 'focal'"),
+        ("[data]\nscene = 's'\n[train]\nloss = 'mse'\n", "'train.loss': input should be 'bce', 'dice'"),
         ("[data]\n", "give exactly one of scene, scenes, patches, tiles (found none)"),
         ("[data]\ntiles = 'absent.npz'\n", "absent.npz: no such file (prepared tiles); check the path"),
         ("[data]\npatches = 'absent'\n", "absent: no such patch set; check the path"),
@@ -131,6 +131,9 @@ def test_settings_that_cannot_be_are_one_line_and_exit_1(run, tmp_path, text, me
     ("settings", "message"),
     [
         ('layers = ["red", "nir"]', "layer 'nir' needs nir"),
+        ('layers = ["red", "red"]', "layer 'red' is named twice; take one of them out"),
+        ("model_options = { width = 0 }", "unet cannot be built with {'width': 0}: width must be at least 1"),
+        ("random_scale = inf", "'train.random_scale': input should be a finite number"),
         ('model = "unet2"', "unknown network 'unet2'; did you mean 'unet'?"),
         ('model = "resunet34"\nfreeze_encoder = true', "freeze_encoder needs weights"),
         ('model = "resunet34"\nweights = "absent.safetensors"', "absent.safetensors: no such weights file"),

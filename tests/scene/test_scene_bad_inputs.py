@@ -435,6 +435,21 @@ def unknown_way_of_merging(folder):
     return [*with_dem(folder, write_image(folder / "post")), "--merge", "mean"]
 
 
+@case(r"^error: options: coregister is about the image from before the event; give that too \(pre\), or leave it out$")
+def coregister_without_a_second_image(folder):
+    return [*with_dem(folder, write_image(folder / "post")), "--coregister"]
+
+
+@case(r"pre_sun is about the image from before the event")
+def sun_of_an_image_that_is_not_given(folder):
+    return [*with_dem(folder, write_image(folder / "post")), "--pre-sun", "150,40"]
+
+
+@case(r"look\.jpg: the picture is a PNG; let its name end in \.png")
+def picture_of_another_kind(folder):
+    return [*with_dem(folder, write_image(folder / "post")), "--quicklook", str(folder / "look.jpg")]
+
+
 # --- what goes with the image -----------------------------------------------------------------------------
 
 

@@ -99,10 +99,12 @@ def command(
         from landslip.scene.build import build_scene
         from landslip.scene.describe import describe_scene, in_words
 
+        if quicklook is not None:
+            from landslip.scene.quicklook import draw_quicklook, require_png
+
+            require_png(quicklook)  # before the work, not after it
         scene = build_scene(_config(image, given), out, progress=console.progress)
         if quicklook is not None:
-            from landslip.scene.quicklook import draw_quicklook
-
             draw_quicklook(scene, quicklook)
         summary = describe_scene(scene, statistics=False)
         said = {key: value for key, value in summary.items() if key != "remarks"}  # they were warnings already

@@ -61,6 +61,10 @@ def command(
     With --scale auto the scale fits the inventory's polygons, or, without any, balances the variance within
     objects against how alike neighbours are. The result is the same for any memory and any number of threads.
     """
+    idle = "--figure" if figure is not None else "--inventory" if inventory is not None else ""
+    if idle and scale != "auto":
+        message = f"{idle} belongs to --scale auto; leave it out with a given scale"
+        raise typer.BadParameter(message)
     with session(quiet=quiet, debug=debug, as_json=json) as console:
         from landslip.objects.command import Request, run
 

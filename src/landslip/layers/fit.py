@@ -18,7 +18,7 @@ from landslip.config import Config
 from landslip.errors import InputError, LayerError
 from landslip.layers.build import build_layers, segmentation_image
 from landslip.layers.catalogue import Bands, compute, describe, require_bands
-from landslip.recipe import LayerStatistics, ObjectRecipe, Recipe
+from landslip.recipe import LayerStatistics, ObjectRecipe, Recipe, require_distinct
 
 log = logging.getLogger(__name__)
 
@@ -93,13 +93,14 @@ def fit_recipe(
     Raises
     ------
     LayerError
-        A layer is unknown, or its bands are absent.
+        A layer is unknown or named twice, or its bands are absent.
     InputError
         No valid training pixel in a layer.
     """
     if not layers:
         message = "no layers given; name at least one, for example blue, green, red, slope"
         raise LayerError(message)
+    require_distinct(layers)
     require_bands(layers, bands)
     fitted, search = None, None
     if any(describe(name).of for name in layers):

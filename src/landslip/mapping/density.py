@@ -117,7 +117,7 @@ def density(
     transform = grid.transform * Affine.scale(step)
     coarse = Grid(shape, transform, grid.crs)
     cells = Zones(shape[0] * shape[1])
-    frame = None if catchments is None else frame_on(catchments, grid, what="catchments")
+    frame = None if catchments is None else frame_on(catchments, grid, what="catchment file")
     basins = None if frame is None else Zones(len(frame))
     first = outlines.corners[outlines.offsets[:-1][outlines.outer]].astype(np.int64)
     with open_raster(probability, what="probability") as dataset:

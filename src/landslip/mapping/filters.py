@@ -90,7 +90,7 @@ def check_masks(grid: Grid, config: FilterConfig, catchments: Path | None = None
         if config.land_cover is not None:
             _classes(config.land_cover, grid, config.exclude_classes, stack)
     if catchments is not None:
-        frame_on(catchments, grid, what="catchments")
+        frame_on(catchments, grid, what="catchment file")
 
 
 def share(outlines: Outlines, grid: Grid, mask: Reader) -> NDArray[np.float64]:

@@ -32,6 +32,9 @@ class UNet(nn.Module):
 
     def __init__(self, in_channels: int, *, width: int = 23) -> None:
         super().__init__()
+        if width < 1:
+            message = "width must be at least 1"
+            raise ValueError(message)
         channels = [width * 2**level for level in range(LEVELS)]
         inputs = [in_channels, *channels[:-1]]
         self.down = nn.ModuleList(_double(i, o) for i, o in zip(inputs, channels, strict=True))

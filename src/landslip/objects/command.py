@@ -22,9 +22,11 @@ from landslip.objects.table import object_polygons, object_table, write_objects
 from landslip.objects.unsupervised import UnsupervisedSearch, choose_scale_unsupervised
 from landslip.progress import SILENT, Progress
 from landslip.rasters import open_raster, read_window
+from landslip.recipe import require_distinct
 from landslip.scene.inventory import Inventory, rasterise, read_inventory
 from landslip.scene.store import Scene
 
+FIGURES = (".png", ".pdf", ".svg")
 SUFFIXES = (".tif", ".tiff", ".gpkg", ".parquet")
 
 
@@ -69,6 +71,10 @@ def run(request: Request, *, progress: Progress = SILENT) -> dict[str, Any]:
     if request.out.suffix.lower() not in SUFFIXES:
         message = f"{request.out}: must end in .tif (labels), .gpkg or .parquet (polygons); change --out"
         raise OutputError(message)
+    if request.figure is not None and request.figure.suffix.lower() not in FIGURES:
+        message = f"{request.figure}: must end in {', '.join(FIGURES)}; change --figure"
+        raise OutputError(message)
+    require_distinct(request.layers)
     source = open_source(request.source, request.layers or None)
     if request.stretch:
         source = source.stretched(source.percentiles())

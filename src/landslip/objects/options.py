@@ -93,6 +93,9 @@ class Options:
         if not all(math.isfinite(w) and w >= 0 for w in weights):
             message = f"band weights {list(weights)}; each must be a number of at least 0"
             raise ConfigError(message)
+        if not any(weights):
+            message = "all band weights are 0, so that no band would count; give one above 0 at least"
+            raise ConfigError(message)
         return cls(tuple(scales), color, compactness, weights, min_size, threads)
 
 

@@ -73,6 +73,19 @@ class SceneConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _image_before(self) -> Self:
+        given = {
+            "pre_offset": self.pre_offset is not None,
+            "pre_sun": bool(self.pre_sun),
+            "coregister": self.coregister,
+        }
+        idle = next((name for name, is_given in given.items() if is_given and not self.pre), None)
+        if idle is not None:
+            message = f"{idle} is about the image from before the event; give that too (pre), or leave it out"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
     def _possible_light(self) -> Self:
         for name, sun in (("sun", self.sun), ("pre_sun", self.pre_sun)):
             if sun is not None and not (0 <= sun[0] <= 360 and 0 < sun[1] <= 90):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 
+from landslip.errors import OutputError
 from landslip.files import atomic_path
 from landslip.rasters import open_raster
 from landslip.scene.store import BANDS, LABELS, Scene
@@ -31,13 +33,27 @@ def draw_quicklook(scene: Scene, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     OutputError
-        It cannot be written.
+        It does not end in .png, or cannot be written.
     """
+    require_png(path)
     import matplotlib.image
 
     pixels = (quicklook(scene) * 255).round().astype(np.uint8)
     with atomic_path(path) as temporary:
         matplotlib.image.imsave(temporary, pixels, format="png")
+
+
+def require_png(path: str | os.PathLike[str]) -> None:
+    """Refuse a picture's name of another kind.
+
+    Raises
+    ------
+    OutputError
+        It does not end in .png.
+    """
+    if Path(path).suffix.lower() != ".png":
+        message = f"{os.fspath(path)}: the picture is a PNG; let its name end in .png"
+        raise OutputError(message)
 
 
 def quicklook(scene: Scene, edge: int = EDGE) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from landslip.data.tiles import cut_tiles
 from landslip.data.tileset import Part, TileSet
-from landslip.layers.catalogue import Bands, bands_needed
+from landslip.layers.catalogue import Bands, bands_needed, require_bands
 from landslip.layers.fit import FittedRecipe, ObjectOptions, fit_recipe
 from landslip.layers.stack import as_patches, patch_regions
 from landslip.splits import Split, SplitConfig, check_parts, split_patches, split_scene
@@ -130,6 +130,7 @@ def prepare(source: Source, base: Sequence[str], layers: Sequence[str], fold: Fo
 
 
 def _split_scenes(source: Source, base: Sequence[str], fold: Fold, data: DataConfig) -> tuple[Split, ...]:
+    require_bands(base, source.bands)
     stored = bands_needed(base)
     splits = []
     for area in source.areas:
