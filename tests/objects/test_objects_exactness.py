@@ -105,13 +105,13 @@ def test_windows_too_small_are_caught_and_run_again(monkeypatch):
 def test_without_the_proof_small_windows_would_be_wrong(monkeypatch):
     image = landscape(3)
     whole = planned(image, 30, Plan((150, 170), 1, 0))
-    honest = tiling.first.fill_nodes
+    honest = tiling.first.fill_graph
 
     def blind(*arguments):
         honest(*arguments)
-        arguments[-3].taint[:] = 0
+        arguments[-1].taint[:] = 0
 
-    monkeypatch.setattr(tiling.first, "fill_nodes", blind)
+    monkeypatch.setattr(tiling.first, "fill_graph", blind)
     try:
         tiled = planned(image, 30, Plan((50, 50), 6, 2))
     except AssertionError as error:

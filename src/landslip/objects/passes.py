@@ -121,6 +121,8 @@ def select(graph, low, high, previous, token, limit, criterion, screen, merged):
             for _ in range(2):
                 prefetch(word, far * stride)
                 prefetch(word, far * stride + LINE)
+                prefetch(box, 4 * far)
+                prefetch(slot, far)
                 for column in range(0, 2 * LANES * len(steps), LINE // 2):
                     prefetch(exact, far * 2 * LANES * len(steps) + column)
                 far = np.int64(best[far])
@@ -162,11 +164,15 @@ def _shared(word, record, d):
 
 
 @inlined
-def _fetch_neighbours(word, record, stride):
+def _fetch_neighbours(word, box, parent, mark, best, record, stride):
     for k in range(BLOCK):
-        there = np.int64(get(word, record + NAME + k)) * stride
+        j = np.int64(get(word, record + NAME + k))
         for line in range(0, stride, LINE):
-            prefetch(word, there + line)
+            prefetch(word, j * stride + line)
+        prefetch(box, 4 * j)
+        prefetch(parent, j)
+        prefetch(mark, j)
+        prefetch(best, j)
 
 
 @inlined
@@ -214,10 +220,10 @@ def rebuild(
             prefetch(word, far * stride + LINE)
         if q + AHEAD < first + count:
             near = np.int64(get(merged, q + AHEAD)) * stride
-            _fetch_neighbours(word, near, stride)
+            _fetch_neighbours(word, box, parent, mark, best, near, stride)
             prefetch(word, np.int64(get(word, near + MORE)) * POOL)
             near = np.int64(get(best, np.int64(get(merged, q + AHEAD)))) * stride
-            _fetch_neighbours(word, near, stride)
+            _fetch_neighbours(word, box, parent, mark, best, near, stride)
             prefetch(word, np.int64(get(word, near + MORE)) * POOL)
         if q + AHEAD // 2 < first + count:
             near = np.int64(get(merged, q + AHEAD // 2))

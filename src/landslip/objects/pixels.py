@@ -162,77 +162,90 @@ def number_nodes(link, direction, forest):
 
 
 @compiled
-def fill_nodes(image, link, direction, row0, col0, width, bare, graph, steps, screen):
-    """Fill the statistics of the objects after the first pass (one or two pixels each).
+def fill_graph(image, link, direction, row0, col0, width, bare, criterion, prune, screen, graph):
+    """Fill the graph after the first pass: objects of one or two pixels, their lists and least pairs.
 
     ``bare`` are the four sides (top, bottom, left, right) at which the raster goes on beyond the window:
-    objects within three pixels of them are tainted.
+    objects within three pixels of them are tainted. The forest is turned into what it stays: each pixel's first
+    pixel of its object, or -1.
     """
+    rows = link.shape[0]
+    slot, forest = graph.slot, graph.forest
+    filled, listed = 0, 0
+    before_last, last = 0, 0
+    for r in range(rows + 2):  # lists follow two rows behind, when all that they name is filled and still at hand
+        before_last, last = last, filled
+        if r < rows:
+            filled = _fill_nodes(image, direction, r, filled, row0, col0, width, bare, criterion, screen, graph)
+        _fill_lists(link, direction, listed, before_last, criterion, prune, screen, graph)
+        listed = before_last
+    for p in range(forest.size):
+        if forest[p] != -1:
+            forest[p] = slot[-2 - forest[p]]
+
+
+@compiled
+def _fill_nodes(image, direction, r, first, row0, col0, width, bare, criterion, screen, graph):
+    # the objects whose first pixel is in a row; returns the number of the next
     word, real, exact, box, pixel, slot = graph.word, graph.real, graph.exact, graph.box, graph.pixel, graph.slot
     state, dirty, taint, parent, forest = graph.state, graph.dirty, graph.taint, graph.parent, graph.forest
     bands, rows, cols = image.shape
     padded = exact.shape[1] >> 1
-    for r in range(rows):
-        for c in range(cols):
-            if not link[r, c] & VALID:
-                continue
-            d = direction[r, c]
-            if (d == 1 and direction[r, c - 1] == 3) or (d == 2 and direction[r - 1, c] == 4):
-                continue
-            r2, c2 = r, c
-            if d == 3 and direction[r, c + 1] == 1:
-                c2 = c + 1
-            elif d == 4 and direction[r + 1, c] == 2:
-                r2 = r + 1
-            i = np.int64(-2 - forest[r * cols + c])
-            pixel[i] = (row0 + r) * width + col0 + c
-            slot[i] = r * cols + c
-            pair = r2 != r or c2 != c
-            put(box, 4 * i, row0 + r)
-            put(box, 4 * i + 1, col0 + c)
-            put(box, 4 * i + 2, -(row0 + r2 + 1))
-            put(box, 4 * i + 3, -(col0 + c2 + 1))
-            for b in range(bands, padded):
-                exact[i, b] = 0.0
-                exact[i, padded + b] = 0.0
-            for b in range(bands):
-                x1, x2 = np.float64(image[b, r, c]), np.float64(image[b, r2, c2])
-                exact[i, b] = (1.0 * x1 + 1.0 * x2) / 2.0 if pair else x1
-                exact[i, padded + b] = scatter_of(1.0, 1.0, 2.0, 0.0, 0.0, x1 - x2) if pair else 0.0
-            set_record(steps, word, real, exact, box, i, 2 if pair else 1, 6 if pair else 4, screen)
-            state[i] = ALIVE
-            parent[i] = i
-            dirty[i] = 1
-            near = (
-                (bare[0] and r < 3)
-                or (bare[1] and r2 >= rows - 3)
-                or (bare[2] and c < 3)
-                or (bare[3] and c2 >= cols - 3)
-            )
-            taint[i] = 1 if near else 0
+    i = np.int64(first)
+    for c in range(cols):
+        if forest[r * cols + c] != -2 - i:
+            continue
+        d = direction[r, c]
+        r2, c2 = r, c
+        if d == 3 and direction[r, c + 1] == 1:
+            c2 = c + 1
+        elif d == 4 and direction[r + 1, c] == 2:
+            r2 = r + 1
+        pixel[i] = (row0 + r) * width + col0 + c
+        slot[i] = r * cols + c
+        pair = r2 != r or c2 != c
+        put(box, 4 * i, row0 + r)
+        put(box, 4 * i + 1, col0 + c)
+        put(box, 4 * i + 2, -(row0 + r2 + 1))
+        put(box, 4 * i + 3, -(col0 + c2 + 1))
+        for b in range(bands, padded):
+            exact[i, b] = 0.0
+            exact[i, padded + b] = 0.0
+        for b in range(bands):
+            x1, x2 = np.float64(image[b, r, c]), np.float64(image[b, r2, c2])
+            exact[i, b] = (1.0 * x1 + 1.0 * x2) / 2.0 if pair else x1
+            exact[i, padded + b] = scatter_of(1.0, 1.0, 2.0, 0.0, 0.0, x1 - x2) if pair else 0.0
+        set_record(criterion.steps, word, real, exact, box, i, 2 if pair else 1, 6 if pair else 4, screen)
+        state[i] = ALIVE
+        parent[i] = i
+        dirty[i] = 1
+        near = (
+            (bare[0] and r < 3) or (bare[1] and r2 >= rows - 3) or (bare[2] and c < 3) or (bare[3] and c2 >= cols - 3)
+        )
+        taint[i] = 1 if near else 0
+        i += 1
+    return i
 
 
 @compiled
-def fill_lists(link, direction, criterion, prune, graph, screen):
-    """Fill the lists of neighbours after the first pass, one block each, and find the least pairs.
-
-    The forest is turned into what it stays: each pixel's first pixel of its object, or -1.
-    """
+def _fill_lists(link, direction, low, high, criterion, prune, screen, graph):
+    # the lists of a range of nodes, one block each, and their least pairs
     word, real, box, slot, forest, best = graph.word, graph.real, graph.box, graph.slot, graph.forest, graph.best
+    steps = criterion.steps
     cols = link.shape[1]
-    stride = MEANS + 2 * LANES * len(criterion.steps)
-    for i in range(slot.size):
+    stride = MEANS + 2 * LANES * len(steps)
+    for i in range(low, high):
+        first = np.int64(slot[i])
+        r, c = first // cols, first % cols
         record = i * stride
         put(word, record + BLOCKS, 1)
         put(word, record + ROOM, 0)
         put(word, record + MORE, 0)
-        first = np.int64(slot[i])
-        r, c = first // cols, first % cols
         pair = get(word, record + SIZE) == 2
         # the second pixel lies to the right, below, or there is none; its links are looked at alike
         lying = pair and direction[r, c] == 3
         r2, c2 = (r, c + 1) if lying else ((r + 1, c) if pair else (r, c))
-        p, p2 = first, r2 * cols + c2
+        p, p2 = r * cols + c, r2 * cols + c2
         for k in range(BLOCK):
             put(word, record + NAME + k, i)
             put(word, record + EDGES + k, 0)
@@ -269,21 +282,17 @@ def fill_lists(link, direction, criterion, prune, graph, screen):
                 worst = max(worst, get(real, there + ERROR))
             else:
                 edges = get(word, record + EDGES + k)
-                f, error = kept(*rough_cost(criterion.steps, word, real, box, i, j, edges, screen), prune)
+                f, error = kept(*rough_cost(steps, word, real, box, i, j, edges, screen), prune)
                 worst = max(worst, error)
             put(real, record + COST + k, f)
         put(real, record + ERROR, worst)
-        low = least(real, record + COST)
-        bits = within(real, record + COST, low + (worst + worst))
-        best[i] = get(word, record + NAME + first_bit(bits)) if low < np.inf else -1
-        put(real, record + BEST_COST, low)
-        if low < np.inf and (bits & (bits - 1) or not bits):
-            j, low = exact_best(graph, i, low + (worst + worst), 0.0, criterion)
-            best[i] = j
-            put(real, record + BEST_COST, low)
-    for p in range(forest.size):
-        if forest[p] != -1:
-            forest[p] = slot[-2 - forest[p]]
+        lowest = least(real, record + COST)
+        bound = lowest + (worst + worst)
+        bits = within(real, record + COST, bound)
+        best[i] = get(word, record + NAME + first_bit(bits)) if lowest < np.inf else -1
+        put(real, record + BEST_COST, lowest)
+        if lowest < np.inf and bits & (bits - 1):
+            best[i], real[record + BEST_COST] = exact_best(graph, i, bound, 0.0, criterion)
 
 
 @inlined

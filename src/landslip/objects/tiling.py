@@ -214,8 +214,8 @@ def first_pass(
     bare = np.array([window.row > 0, window.row + rows < task.shape[0], window.col > 0, window.col + cols < width])
     graph = empty_graph(nodes, nodes // 4 + 64, steps, forest, arena)
     screen = make_screen(task.criterion, low, high)
-    first.fill_nodes(image, link, direction, window.row, window.col, width, bare, graph, steps, screen)
-    first.fill_lists(link, direction, task.criterion, at_least(task.prune), graph, screen)
+    place = (window.row, window.col, width, bare)
+    first.fill_graph(image, link, direction, *place, task.criterion, at_least(task.prune), screen, graph)
     used = pool_start(nodes, record_words(steps))
     merger = Merger(graph, used, task.criterion, screen, task.prune, workers, alive=nodes, arena=arena)
     return merger, forest, link, (low, high)
@@ -292,7 +292,7 @@ def _attempt(
     steps = task.criterion.steps
     if merger is None:
         out[at[0] : at[0] + core.rows, at[1] : at[1] + core.cols] = -1
-        return Part(empty_graph(0, 0, steps, forest[:0]), ranges, attempts, stray)
+        return Part(empty_graph(0, 0, steps, np.empty(0, np.int32)), ranges, attempts, stray)
     whole = window.shape == task.shape
     merger.run(task.limit, task.plan.passes - 1, proof=not whole, shrink=False)
     graph, stride = merger.graph, merger.stride
@@ -302,7 +302,7 @@ def _attempt(
     proven, nodes, more = handover.judge_window(graph, stride, window.cols, *edges, mine)
     if not proven:
         return None
-    part = empty_graph(nodes, more, steps, forest[:0])
+    part = empty_graph(nodes, more, steps, np.empty(0, np.int32))
     handover.hand_over(graph, stride, merger.token, mine, part, pool_start(nodes, stride))
     place = (inner.row, inner.col, window.row, window.col, task.shape[1])
     handover.write_roots(forest, window.cols, *place, out, *at, core.rows, core.cols)
