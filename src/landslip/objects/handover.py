@@ -12,6 +12,7 @@ from landslip.objects.compiled import (
     BLOCKS,
     DEAD,
     LANES,
+    LINE,
     MEANS,
     MORE,
     NAME,
@@ -23,9 +24,13 @@ from landslip.objects.compiled import (
     compiled,
     get,
     inlined,
+    prefetch,
     put,
 )
 from landslip.objects.costs import set_record
+
+AHEAD = 8
+"""How many nodes ahead memory is asked for."""
 
 # ---------------------------------------------------------------------------------------------------
 # Keeping the graph small
@@ -118,38 +123,48 @@ def root_forest(forest):
 
 
 @compiled
-def judge_window(graph, stride, cols, top, bottom, left, right, mine):
+def judge_window(graph, steps, row0, cols, top, bottom, left, right, mine, own):
     """Look at the core (rows ``top:bottom``, columns ``left:right`` of the window) once the passes are over.
 
-    ``mine`` gets each node's number among those whose first pixel is in the core, or -1. Return whether the
-    core is proven, how many nodes are its own, and how many further blocks their lists take.
+    ``own`` gets the nodes whose first pixel is in the core, ``mine`` each node's number among them, or -1. Return
+    whether the core is proven, how many nodes are its own, and how many further blocks their lists take.
     """
-    word, slot, state, taint, forest = graph.word, graph.slot, graph.state, graph.taint, graph.forest
-    nodes, more = 0, np.int64(0)
-    suspect = np.zeros(forest.size, np.uint8)
+    word, box, slot, state, taint = graph.word, graph.box, graph.slot, graph.state, graph.taint
+    forest = graph.forest
+    stride = MEANS + 2 * LANES * len(steps)
+    nodes = 0
     for i in range(state.size):
-        mine[i] = -1
         if state[i] == DEAD:
             continue
-        suspect[slot[i]] = taint[i] != 0
-        r, c = slot[i] // cols, slot[i] % cols
-        if not (top <= r < bottom and left <= c < right):
+        # the first pixel is in the first row of the object
+        r = np.int64(get(box, 4 * i)) - row0
+        c = slot[i] - r * cols
+        inside = (top <= r < bottom) & (left <= c < right)
+        mine[i] = nodes if inside else -1
+        own[nodes] = i
+        nodes += inside
+        if taint[i] == 0:
             continue
-        mine[i] = nodes
-        nodes += 1
-        blocks = np.int64(get(word, i * stride + BLOCKS))
-        for number in range(blocks):
+        if inside:
+            return False, 0, 0
+        for number in range(np.int64(get(word, i * stride + BLOCKS))):
             block = block_at(word, i * stride, number)
             for k in range(BLOCK):
                 j = np.int64(get(word, block + NAME + k))
-                if j != i and taint[j]:
+                r = np.int64(get(box, 4 * j)) - row0
+                c = slot[j] - r * cols
+                if top <= r < bottom and left <= c < right:
                     return False, 0, 0
-        more += blocks - 1
-    for r in range(top, bottom):
-        for c in range(left, right):
-            p = r * cols + c
-            if forest[p] >= 0 and suspect[forest[p]]:
-                return False, 0, 0
+        # pixels in the core, of an object that begins outside
+        for r in range(max(top, get(box, 4 * i) - row0), min(bottom, -get(box, 4 * i + 2) - row0)):
+            for c in range(left, right):
+                if forest[r * cols + c] == slot[i]:
+                    return False, 0, 0
+    more = np.int64(0)
+    for q in range(nodes):
+        if q + AHEAD < nodes:
+            prefetch(word, np.int64(own[q + AHEAD]) * stride + BLOCKS)
+        more += get(word, np.int64(own[q]) * stride + BLOCKS) - 1
     return True, nodes, more
 
 
@@ -165,22 +180,29 @@ def write_roots(forest, cols, top, left, row0, col0, width, out, out_row, out_co
 
 
 @compiled
-def hand_over(graph, stride, token, mine, part, first):
+def hand_over(graph, steps, token, mine, own, part, first):
     """Copy the core's own nodes, their further blocks to ``first`` and following of the part's pool.
 
-    Neighbours are named by number among them, others by ``-1 - pixel``; ``best`` of none is the node itself.
+    Neighbours are named by number among them, others by ``-1 - pixel``; ``best`` of none is the node itself. The
+    part's records end before the rounded means, which depend on what they are relative to; its exact statistics
+    are without what fills them up to whole vectors.
     """
-    word, exact, box, pixel = graph.word, graph.exact, graph.box, graph.pixel
-    state, dirty, best = graph.state, graph.dirty, graph.best
+    word, exact, box, pixel, dirty, best = graph.word, graph.exact, graph.box, graph.pixel, graph.dirty, graph.best
     own_word, own_exact, own_box, own_pixel = part.word, part.exact, part.box, part.pixel
     own_dirty, own_best = part.dirty, part.best
+    stride = MEANS + 2 * LANES * len(steps)
+    bands = own_exact.shape[1] >> 1
     cursor = np.int64(first)
-    for i in range(state.size):
-        me = np.int64(mine[i])
-        if me < 0:
-            continue
-        for column in range(exact.shape[1]):
-            own_exact[me, column] = exact[i, column]
+    for me in range(own_pixel.size):
+        if me + AHEAD < own_pixel.size:
+            far = np.int64(own[me + AHEAD])
+            prefetch(word, far * stride)
+            for line in range(0, 4 * LANES * len(steps), LINE):
+                prefetch(exact, (far * 4 * LANES * len(steps) + line) // 2)
+        i = np.int64(own[me])
+        for b in range(bands):
+            own_exact[me, b] = exact[i, b]
+            own_exact[me, bands + b] = exact[i, LANES * len(steps) + b]
         for side in range(4):
             put(own_box, 4 * me + side, get(box, 4 * i + side))
         own_pixel[me] = pixel[i]
@@ -190,7 +212,7 @@ def hand_over(graph, stride, token, mine, part, first):
             own_best[me] = me
         else:
             own_best[me] = mine[chosen] if mine[chosen] >= 0 else -1 - pixel[chosen]
-        record = me * stride
+        record = me * MEANS
         for at in range(MEANS):
             put(own_word, record + at, get(word, i * stride + at))
         blocks = np.int64(get(word, i * stride + BLOCKS))
@@ -220,10 +242,12 @@ def place_part(part, graph, steps, first, part_pool, pool, screen):
     to_pixel, to_slot, to_state, to_dirty = graph.pixel, graph.slot, graph.state, graph.dirty
     to_taint, to_parent, to_best = graph.taint, graph.parent, graph.best
     stride = MEANS + 2 * LANES * len(steps)
+    bands, padded = exact.shape[1] >> 1, LANES * len(steps)
     for me in range(pixel.size):
         i = np.int64(first + me)
-        for column in range(exact.shape[1]):
-            to_exact[i, column] = exact[me, column]
+        for b in range(padded):
+            to_exact[i, b] = exact[me, b] if b < bands else 0.0
+            to_exact[i, padded + b] = exact[me, bands + b] if b < bands else 0.0
         for side in range(4):
             put(to_box, 4 * i + side, get(box, 4 * me + side))
         to_pixel[i] = pixel[me]
@@ -233,7 +257,7 @@ def place_part(part, graph, steps, first, part_pool, pool, screen):
         to_taint[i] = 0
         to_parent[i] = i
         to_best[i] = best[me] + first if best[me] >= 0 else best[me]
-        source, record = me * stride, i * stride
+        source, record = me * MEANS, i * stride
         for at in range(MEANS):
             put(to_word, record + at, get(word, source + at))
         shift = np.int64(pool - part_pool)

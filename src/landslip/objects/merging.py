@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import os
 import queue
 from collections.abc import Callable, Sequence
@@ -18,6 +20,7 @@ from landslip.objects.compiled import (
     ALIVE,
     DEAD,
     LANES,
+    MEANS,
     POOL,
     Criterion,
     Graph,
@@ -73,6 +76,27 @@ SERIAL = Workers(1)
 """No threads: for use inside a worker."""
 
 
+MAPPED = 2**20
+"""Pieces of memory from this size on are asked of the system itself, so that it has them back at once."""
+
+
+def _memory(size: int) -> NDArray[np.uint8]:
+    """Return bytes that begin with a cache line."""
+    if size < MAPPED:
+        some = np.empty(size + LINE_BYTES, np.uint8)
+        skip = -some.ctypes.data % LINE_BYTES
+        return some[skip : skip + size]
+    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+    mapped = mmap.mmap(-1, size, **private)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):  # a system without large pages serves small ones
+            mapped.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(mapped, np.uint8)
+
+
+LINE_BYTES = 64
+
+
 class Arena:
     """Memory for one window after another, so that its pages are asked of the system only once.
 
@@ -83,25 +107,22 @@ class Arena:
     """
 
     def __init__(self, size: int = 0) -> None:
-        self._memory = np.empty(size, np.uint8)
-        self._base = -self._memory.ctypes.data % 64
-        self._used = self._base
+        self._all = _memory(size)
+        self._used = 0
 
     def reset(self) -> None:
         """Give everything free."""
-        self._used = self._base
+        self._used = 0
 
     def empty(self, shape: int | tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
         """Return an array of whole cache lines, its content undefined."""
         count = int(np.prod(shape, dtype=np.int64))
-        size = -(-count * np.dtype(dtype).itemsize // 64) * 64
-        if self._used + size <= self._memory.size:
-            piece = self._memory[self._used : self._used + size]
+        size = -(-count * np.dtype(dtype).itemsize // LINE_BYTES) * LINE_BYTES
+        if self._used + size <= self._all.size:
+            piece = self._all[self._used : self._used + size]
             self._used += size
         else:
-            apart = np.empty(size + 64, np.uint8)
-            skip = -apart.ctypes.data % 64
-            piece = apart[skip : skip + size]
+            piece = _memory(size)
         return piece.view(dtype)[:count].reshape(shape)
 
 
@@ -195,17 +216,29 @@ class Merger:
         shrink
             Whether to move the living nodes together now and then.
         """
-        done = 0
+        done = count = 0
+        rim = np.empty(0, np.int32)
+        low = high = 0
+        if proof:
+            rim = (self.arena or NO_ARENA).empty(self.graph.pixel.size, np.int32)
+            first = np.flatnonzero(self.graph.taint)
+            high = first.size
+            rim[:high] = first
         while passes is None or done < passes:
             if proof:
-                steps.spread_taint(self.graph, self.stride, limit)
+                rules = (self.criterion.steps, limit, rim, low, high)
+                low, high = high, int(steps.spread_taint(self.graph, *rules, self._merged, count))
             done += 1
             self.passes += 1
-            merged = self._one_pass(limit)
+            merged = count = self._one_pass(limit)
             if shrink and self.alive < 0.5 * self.graph.pixel.size:
                 self._drop_dead()
             if not merged and not proof:
                 return  # with the proof, taint goes on spreading although nothing merges
+
+    def scratch(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return two arrays of one number per node and one more, of no use to the merger between passes."""
+        return self._waiting, self._merged
 
     def restart(self, prune: float, small: float) -> None:
         """Evaluate what was pruned, and look at every node again."""
@@ -292,7 +325,7 @@ class Merger:
         live = int(handover.count_blocks(self.graph, self.stride))
         nodes = self.graph.pixel.size
         first = pool_start(nodes, self.stride)
-        word = NO_ARENA.empty((first + live + need + max(need, (live + nodes) // 16)) * POOL, np.int32)
+        word = NO_ARENA.empty((first + live + need + nodes) * POOL, np.int32)
         self.used = int(handover.move_lists(self.graph, self.stride, word, first))
         self.graph = self.graph._replace(word=word, real=word.view(np.float32))
 
@@ -361,4 +394,26 @@ def empty_graph(
         parent=arena.empty(nodes, np.int32),
         best=arena.empty(nodes, np.int32),
         forest=forest,
+    )
+
+
+def empty_part(nodes: int, more: int, bands: int) -> Graph:
+    """Allocate what a window hands over: records without the rounded means, and no more arrays than are filled."""
+    nothing, none = np.empty(0, np.int32), np.empty(0, np.uint8)
+    words = (pool_start(nodes, MEANS) + more) * POOL
+    arena = Arena(4 * words + nodes * (16 * bands + 25) + 6 * LINE_BYTES)
+    word = arena.empty(words, np.int32)
+    return Graph(
+        word=word,
+        real=word.view(np.float32),
+        exact=arena.empty((nodes, 2 * bands), np.float64),
+        box=arena.empty(4 * nodes, np.int32),
+        pixel=arena.empty(nodes, np.int32),
+        slot=nothing,
+        state=none,
+        dirty=arena.empty(nodes, np.uint8),
+        taint=none,
+        parent=nothing,
+        best=arena.empty(nodes, np.int32),
+        forest=nothing,
     )

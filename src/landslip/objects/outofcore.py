@@ -26,7 +26,7 @@ from landslip.errors import ConfigError, InputError, OutputError, ResourceError
 from landslip.files import atomic_path, locked, read_json, write_json, writing
 from landslip.objects.compiled import MEANS, Graph, record_words, steps_of
 from landslip.objects.handover import label_roots
-from landslip.objects.merging import SERIAL, Workers, empty_graph, make_criterion, usable_threads
+from landslip.objects.merging import SERIAL, Workers, empty_part, make_criterion, usable_threads
 from landslip.objects.options import Options, check_shape
 from landslip.objects.sources import Source, open_source
 from landslip.objects.tiling import (
@@ -306,7 +306,7 @@ class _Run:
 
     def _graphs(self) -> Iterator[Graph]:
         for index in range(len(self.cores)):
-            yield _load_graph(self._part(index), self.task.criterion.steps)
+            yield _load_graph(self._part(index))
 
     def write(self, dst: Path, labels: NDArray[np.int32], firsts: NDArray[np.int64], pixel: NDArray[np.int32]) -> None:
         """Write the labels, window by window."""
@@ -354,8 +354,7 @@ def _size_of(path: Path) -> Size:
         raise OutputError(message) from error
 
 
-def _load_graph(path: Path, steps: tuple[int, ...]) -> Graph:
+def _load_graph(path: Path) -> Graph:
     with np.load(path) as content:
         arrays = {name: content[name] for name in _SAVED}
-    graph = empty_graph(0, 0, steps, np.empty(0, np.int32))
-    return graph._replace(**arrays, real=arrays["word"].view(np.float32))
+    return empty_part(0, 0, 0)._replace(**arrays, real=arrays["word"].view(np.float32))

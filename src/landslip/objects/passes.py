@@ -123,6 +123,7 @@ def select(graph, low, high, previous, token, limit, criterion, screen, merged):
                 prefetch(word, far * stride + LINE)
                 prefetch(box, 4 * far)
                 prefetch(slot, far)
+                prefetch(parent, far)
                 for column in range(0, 2 * LANES * len(steps), LINE // 2):
                     prefetch(exact, far * 2 * LANES * len(steps) + column)
                 far = np.int64(best[far])
@@ -164,12 +165,14 @@ def _shared(word, record, d):
 
 
 @inlined
-def _fetch_neighbours(word, box, parent, mark, best, record, stride):
+def _fetch_neighbours(word, box, state, dirty, parent, mark, best, record, stride):
     for k in range(BLOCK):
         j = np.int64(get(word, record + NAME + k))
         for line in range(0, stride, LINE):
             prefetch(word, j * stride + line)
         prefetch(box, 4 * j)
+        prefetch(state, j)
+        prefetch(dirty, j)
         prefetch(parent, j)
         prefetch(mark, j)
         prefetch(best, j)
@@ -220,10 +223,10 @@ def rebuild(
             prefetch(word, far * stride + LINE)
         if q + AHEAD < first + count:
             near = np.int64(get(merged, q + AHEAD)) * stride
-            _fetch_neighbours(word, box, parent, mark, best, near, stride)
+            _fetch_neighbours(word, box, state, dirty, parent, mark, best, near, stride)
             prefetch(word, np.int64(get(word, near + MORE)) * POOL)
             near = np.int64(get(best, np.int64(get(merged, q + AHEAD)))) * stride
-            _fetch_neighbours(word, box, parent, mark, best, near, stride)
+            _fetch_neighbours(word, box, state, dirty, parent, mark, best, near, stride)
             prefetch(word, np.int64(get(word, near + MORE)) * POOL)
         if q + AHEAD // 2 < first + count:
             near = np.int64(get(merged, q + AHEAD // 2))
@@ -380,6 +383,7 @@ def refresh(graph, waiting, count, token, criterion, screen, prune, small, anew,
             far = np.int64(waiting[q + 2 * AHEAD]) * stride
             prefetch(word, far)
             prefetch(word, far + LINE)
+            prefetch(best, np.int64(waiting[q + 2 * AHEAD]))
         if q + AHEAD < count:
             prefetch(word, np.int64(get(word, np.int64(waiting[q + AHEAD]) * stride + MORE)) * POOL + LINE)
         i = np.int64(waiting[q])
@@ -476,34 +480,41 @@ def restart(graph, low, high, token, criterion, screen, prune, small):
 
 
 @compiled
-def spread_taint(graph, stride, limit):
-    """Taint what the coming pass might get wrong; return how many nodes that adds.
+def spread_taint(graph, steps, limit, rim, low, high, merged, count):
+    """Taint what the coming pass might get wrong.
 
-    A node's decision depends on its own neighbours, and on the neighbours of the one it would merge with.
+    A node's decision depends on its own neighbours, and on the neighbours of the one it would merge with. Newly
+    tainted are ``rim[low:high]`` and, of the nodes merged in the last pass, those that a tainted one is part of.
+    What is tainted now is put behind; return where it ends.
     """
     word, real, taint, state, best = graph.word, graph.real, graph.taint, graph.state, graph.best
-    added = 0
-    for i in range(taint.size):
+    stride = MEANS + 2 * LANES * len(steps)
+    end = high
+    for q in range(low, high + count):
+        i = np.int64(rim[q] if q < high else merged[q - high])
         if taint[i] == 1 and state[i] != DEAD:
             taint[i] = 2
             for number in range(np.int64(get(word, i * stride + BLOCKS))):
                 block = block_at(word, i * stride, number)
                 for k in range(BLOCK):
-                    j = get(word, block + NAME + k)
+                    j = np.int64(get(word, block + NAME + k))
                     if taint[j] == 0:
                         taint[j] = 3
-    for i in range(taint.size):
-        if taint[i] == 3:
-            for number in range(np.int64(get(word, i * stride + BLOCKS))):
-                block = block_at(word, i * stride, number)
-                for k in range(BLOCK):
-                    j = np.int64(get(word, block + NAME + k))
-                    if taint[j] == 0 and best[j] == i:
-                        rough = np.float64(get(real, j * stride + BEST_COST))
-                        if rough - np.float64(get(real, j * stride + ERROR)) < limit:
-                            taint[j] = 4
-    for i in range(taint.size):
-        if taint[i] > 2:
-            taint[i] = 1
-            added += 1
-    return added
+                        rim[end] = j
+                        end += 1
+    near = end
+    for q in range(high, near):
+        i = np.int64(rim[q])
+        for number in range(np.int64(get(word, i * stride + BLOCKS))):
+            block = block_at(word, i * stride, number)
+            for k in range(BLOCK):
+                j = np.int64(get(word, block + NAME + k))
+                if taint[j] == 0 and best[j] == i:
+                    rough = np.float64(get(real, j * stride + BEST_COST))
+                    if rough - np.float64(get(real, j * stride + ERROR)) < limit:
+                        taint[j] = 3
+                        rim[end] = j
+                        end += 1
+    for q in range(high, end):
+        taint[rim[q]] = 1
+    return end

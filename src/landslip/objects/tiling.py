@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from landslip.objects import handover
 from landslip.objects import pixels as first
-from landslip.objects.compiled import POOL, STRAY, Criterion, Graph, record_words, steps_of
+from landslip.objects.compiled import MEANS, POOL, STRAY, Criterion, Graph, record_words
 from landslip.objects.merging import (
     NO_ARENA,
     SERIAL,
@@ -27,6 +27,7 @@ from landslip.objects.merging import (
     Workers,
     at_least,
     empty_graph,
+    empty_part,
     make_screen,
     pool_start,
 )
@@ -151,7 +152,7 @@ class Size:
     @classmethod
     def counted(cls, nodes: int, words: int, ranges: Ranges) -> Size:
         """Take the size of a graph of so many words."""
-        return cls(nodes, words // POOL - pool_start(nodes, record_words(steps_of(ranges[0].size))), ranges)
+        return cls(nodes, words // POOL - pool_start(nodes, MEANS), ranges)
 
 
 def first_nodes(sizes: list[Size]) -> NDArray[np.int64]:
@@ -212,7 +213,7 @@ def first_pass(
     if not nodes:
         return None, forest, link, (low, high)
     bare = np.array([window.row > 0, window.row + rows < task.shape[0], window.col > 0, window.col + cols < width])
-    graph = empty_graph(nodes, nodes // 4 + 64, steps, forest, arena)
+    graph = empty_graph(nodes, nodes + 64, steps, forest, arena)
     screen = make_screen(task.criterion, low, high)
     place = (window.row, window.col, width, bare)
     first.fill_graph(image, link, direction, *place, task.criterion, at_least(task.prune), screen, graph)
@@ -292,18 +293,18 @@ def _attempt(
     steps = task.criterion.steps
     if merger is None:
         out[at[0] : at[0] + core.rows, at[1] : at[1] + core.cols] = -1
-        return Part(empty_graph(0, 0, steps, np.empty(0, np.int32)), ranges, attempts, stray)
+        return Part(empty_part(0, 0, ranges[0].size), ranges, attempts, stray)
     whole = window.shape == task.shape
     merger.run(task.limit, task.plan.passes - 1, proof=not whole, shrink=False)
-    graph, stride = merger.graph, merger.stride
+    graph = merger.graph
     handover.root_forest(forest)
-    mine = arena.empty(graph.pixel.size, np.int32)
+    mine, own = merger.scratch()
     edges = (inner.row, inner.row + inner.rows, inner.col, inner.col + inner.cols)
-    proven, nodes, more = handover.judge_window(graph, stride, window.cols, *edges, mine)
+    proven, nodes, more = handover.judge_window(graph, steps, window.row, window.cols, *edges, mine, own)
     if not proven:
         return None
-    part = empty_graph(nodes, more, steps, np.empty(0, np.int32))
-    handover.hand_over(graph, stride, merger.token, mine, part, pool_start(nodes, stride))
+    part = empty_part(nodes, more, ranges[0].size)
+    handover.hand_over(graph, steps, merger.token, mine, own, part, pool_start(nodes, MEANS))
     place = (inner.row, inner.col, window.row, window.col, task.shape[1])
     handover.write_roots(forest, window.cols, *place, out, *at, core.rows, core.cols)
     return Part(part, ranges, attempts, stray)
@@ -330,10 +331,10 @@ def join(parts: Iterator[Graph], sizes: list[Size], task: Task, workers: Workers
     low = np.min([size.ranges[0] for size in sizes], axis=0)
     high = np.max([size.ranges[1] for size in sizes], axis=0)
     screen = make_screen(task.criterion, low, high)
-    graph = empty_graph(nodes, sum(size.more for size in sizes) + nodes // 10 + 64, steps, np.empty(0, np.int32))
+    graph = empty_graph(nodes, sum(size.more for size in sizes) + nodes + 64, steps, np.empty(0, np.int32))
     used = pool_start(nodes, stride)
     for index, part in enumerate(parts):
-        pool = pool_start(part.pixel.size, stride)
+        pool = pool_start(part.pixel.size, MEANS)
         handover.place_part(part, graph, steps, int(firsts[index]), pool, used, screen)
         used += sizes[index].more
     rows, cols = task.plan.core
