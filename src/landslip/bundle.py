@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from landslip import storage
 from landslip._version import __version__
 from landslip.errors import ConfigError, FormatError, MissingInputError, ModelError
 from landslip.files import FORMAT, atomic_path, read_complete, sha256, write_json
@@ -97,6 +99,8 @@ class Bundle:
             Damaged, of a newer format, or put together from different runs.
         """
         folder = Path(folder)
+        if storage.address_of(folder):
+            return cls._load_remote(folder)
         content = read_complete(folder, MODEL, what="run")
         try:
             architecture = dict(content["architecture"])
@@ -129,6 +133,17 @@ class Bundle:
         )
         bundle._check(folder, checksum)
         return bundle
+
+    @classmethod
+    def _load_remote(cls, folder: Path) -> Self:
+        read_complete(folder, MODEL, what="run")
+        with tempfile.TemporaryDirectory(prefix="landslip-") as work:
+            local = Path(work) / folder.name
+            local.mkdir()
+            with storage.told_as(str(local), storage.shown(folder)):
+                for name in (MODEL, WEIGHTS):
+                    storage.fetch(folder / name, local / name, what="run")
+                return cls.load(local)
 
     def network(self) -> nn.Module:
         """Build the network with its trained weights, in evaluation mode; never downloads anything.

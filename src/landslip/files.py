@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from landslip import storage
 from landslip.errors import FormatError, InputError, MissingInputError, OutputError
 
 FORMAT = 1
@@ -106,7 +107,7 @@ def write_json(path: str | os.PathLike[str], content: Any) -> None:  # noqa: ANN
 
 
 def read_json(path: str | os.PathLike[str], *, what: str = "file") -> dict[str, Any]:
-    """Read a JSON object.
+    """Read a JSON object, from disk or from an address.
 
     Raises
     ------
@@ -117,9 +118,10 @@ def read_json(path: str | os.PathLike[str], *, what: str = "file") -> dict[str, 
     FormatError
         It is not a JSON object.
     """
-    path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(storage.read_bytes(path, what=what).decode("utf-8"))
+    except MissingInputError:
+        raise
     except FileNotFoundError as error:
         message = f"{path}: no such {what}"
         raise MissingInputError(message) from error
@@ -155,10 +157,10 @@ def read_complete(folder: str | os.PathLike[str], name: str, *, what: str) -> di
         Damaged, or of a newer format than this version reads.
     """
     folder = Path(folder)
-    if not folder.exists():
+    if not storage.address_of(folder) and not folder.exists():
         message = f"{folder}: no such {what}; check the path"
         raise MissingInputError(message)
-    if not (folder / name).is_file():
+    if not storage.is_file(folder / name):
         message = f"{folder}: not a finished {what} (no {name} in it); make it again, with --resume where offered"
         raise MissingInputError(message)
     content = read_json(folder / name, what=what)
@@ -204,7 +206,7 @@ def locked(folder: str | os.PathLike[str], *, mark: str | None = None) -> Iterat
     """
     folder = Path(folder)
     if mark is not None:
-        _refuse_others(folder, mark)
+        refuse_others(folder, mark)
     made = make_folder(folder)
     try:
         with _lock(folder):
@@ -243,15 +245,30 @@ _WORDS = {
     "scene.json": "scene",
     "model.json": "run",
     "map.json": "map",
+    "mosaic.json": "mosaic",
     "study.json": "study",
 }
 
 
-def _refuse_others(folder: Path, mark: str) -> None:
-    """Refuse to write one thing into another's folder: they have files of the same names."""
-    other = next((word for name, word in _WORDS.items() if name != mark and (folder / name).is_file()), None)
+def refuse_others(folder: str | os.PathLike[str], mark: str) -> None:
+    """Refuse to write one thing into another's folder: they have files of the same names.
+
+    Parameters
+    ----------
+    folder
+        Folder or address.
+    mark
+        The ``.json`` that completes what is to be written.
+
+    Raises
+    ------
+    OutputError
+        The folder is complete as something else.
+    """
+    there = (word for name, word in _WORDS.items() if name != mark and storage.is_file(Path(folder) / name))
+    other = next(there, None)
     if other is not None:
-        message = f"{folder}: holds a finished {other}, which this would spoil; choose another --out"
+        message = f"{storage.shown(folder)}: holds a finished {other}, which this would spoil; choose another --out"
         raise OutputError(message)
 
 
@@ -286,11 +303,15 @@ def _sweep(folder: Path) -> None:
 
 def sha256(path: str | os.PathLike[str]) -> str:
     """Checksum of a file, or of a folder (names and contents, in sorted order), as hex digits."""
+    digest = hashlib.sha256()
+    if storage.address_of(path):
+        for piece in storage.pieces(path, what="file"):
+            digest.update(piece)
+        return digest.hexdigest()
     path = Path(path)
     if not path.exists():
         message = f"{path}: no such file; check the path"
         raise MissingInputError(message)
-    digest = hashlib.sha256()
     if path.is_dir():
         for member in sorted(p for p in path.rglob("*") if p.is_file()):
             digest.update(member.relative_to(path).as_posix().encode())
@@ -305,6 +326,11 @@ def sha256(path: str | os.PathLike[str]) -> str:
 def require_file(path: str | os.PathLike[str], *, what: str) -> Path:
     """Return ``path`` when it is there, else say in one line that ``what`` is missing."""
     path = Path(path)
+    if storage.address_of(path):
+        if storage.is_file(path):
+            return path
+        message = f"{storage.shown(path)}: no such file ({what}); check the address"
+        raise MissingInputError(message)
     if not path.exists():
         message = f"{path}: no such file ({what}); check the path"
         raise MissingInputError(message)

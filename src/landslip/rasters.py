@@ -8,23 +8,34 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import rasterio
 import rasterio.windows
 from numpy.typing import NDArray
+from rasterio.enums import Resampling
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader, DatasetWriter
 from rasterio.shutil import copy as rasterio_copy
 
-from landslip.errors import InputError, MissingInputError
+from landslip import s3, storage, web
+from landslip.errors import InputError, LandslipError, MissingInputError, RemoteError
 from landslip.files import atomic_path, writing
 from landslip.grid import Grid
 from landslip.windows import Window
+
+T = TypeVar("T")
+
+_ABSENT = ("HTTP response code: 404", "NoSuchKey", "NoSuchBucket", "does not exist", "No such file")
+_REFUSED = ("HTTP response code: 403", "HTTP response code: 401", "AccessDenied", "InvalidAccessKeyId",
+            "SignatureDoesNotMatch")  # fmt: skip
+_UNSIGNED = "AWS_NO_SIGN_REQUEST"
+"""What GDAL says when a server has not what is asked for, refuses it, or when there are no credentials."""
 
 BLOCK = 512
 """Edge of an internal tile in pixels; windows aligned to it are read and written whole."""
@@ -105,13 +116,15 @@ def open_raster(path: str | os.PathLike[str], *, what: str = "raster") -> Iterat
         Not a raster, or damaged.
     """
     name = os.fspath(path)
-    local = "://" not in name and not name.startswith("/vsi")
-    if local and not Path(name).exists():
+    remote = storage.address_of(name) is not None
+    if not remote and not name.startswith("/vsi") and not Path(name).exists():
         message = f"{name}: no such file ({what}); check the path"
         raise MissingInputError(message)
     try:
-        dataset = rasterio.open(name)
+        dataset = patiently(lambda: rasterio.open(storage.gdal_name(name)), name)
     except RasterioIOError as error:
+        if remote:
+            raise _unopened(name, what, error) from error
         message = f"{name}: not a readable raster ({what}): {_first_line(error)}"
         raise InputError(message) from error
     with dataset:
@@ -129,14 +142,28 @@ def read_window(
         The pixels cannot be read: the file is truncated or damaged.
     """
     try:
-        pixels: NDArray[Any] = dataset.read(
-            list(bands) if bands is not None else None,
-            window=rasterio_window(window) if window is not None else None,
+        pixels: NDArray[Any] = patiently(
+            lambda: dataset.read(
+                list(bands) if bands is not None else None,
+                window=rasterio_window(window) if window is not None else None,
+            ),
+            dataset.name,
         )
     except RasterioError as error:
-        message = f"{dataset.name}: pixels cannot be read, the file is truncated or damaged ({_first_line(error)})"
+        name = storage.shown(dataset.name)
+        message = f"{name}: pixels cannot be read, the file is truncated or damaged ({_first_line(error)})"
         raise InputError(message) from error
     return pixels
+
+
+def read_reduced(
+    dataset: DatasetReader, bands: Sequence[int], shape: tuple[int, ...], *, average: bool = True
+) -> NDArray[Any]:
+    """Read bands (1-based) of a whole raster at fewer pixels, from its overviews, as ``(bands, *shape)``."""
+    resampling = Resampling.average if average else Resampling.nearest
+    return patiently(
+        lambda: dataset.read(list(bands), out_shape=(len(bands), *shape), resampling=resampling), dataset.name
+    )
 
 
 @contextlib.contextmanager
@@ -193,6 +220,52 @@ def write_raster(path: str | os.PathLike[str], pixels: NDArray[Any], spec: Raste
         raise ValueError(message)
     with cog_writer(path, spec) as dataset:
         dataset.write(np.ascontiguousarray(pixels.astype(spec.dtype, copy=False)))
+
+
+def patiently(work: Callable[[], T], place: str | os.PathLike[str]) -> T:
+    """Open or read a raster; where it is remote with the settings for that, and again where the connection broke.
+
+    GDAL asks again by itself when a server is busy or does not answer, but not when an answer breaks off.
+    """
+    if storage.address_of(place) is None:
+        return work()
+    with rasterio.Env(**storage.gdal_options(place)):
+        for attempt in range(1, web.TRIES):
+            try:
+                return work()
+            except RasterioError as error:
+                if _final(error):
+                    raise
+                time.sleep(web.WAIT_S * 2 ** (attempt - 1))
+                _forget(storage.gdal_name(place))
+        return work()
+
+
+def _forget(name: str) -> None:
+    """Let GDAL drop what it keeps of a remote file: half an answer is kept as if it were the whole.
+
+    It does so when a handle is closed that was opened with this option.
+    """
+    with rasterio.Env(CPL_VSIL_CURL_NON_CACHED="/vsicurl/:/vsis3/"), contextlib.suppress(RasterioError):
+        rasterio.open(name).close()
+
+
+def _final(error: RasterioError) -> bool:
+    """Whether the server gave an answer that it will give again."""
+    text = str(error.__cause__ or error)
+    return any(word in text for word in (*_ABSENT, *_REFUSED, _UNSIGNED, "not recognized"))
+
+
+def _unopened(name: str, what: str, error: RasterioError) -> LandslipError:
+    """Say in one line why a remote raster cannot be opened."""
+    text, place = str(error.__cause__ or error), storage.shown(name)
+    if _UNSIGNED in text:
+        return RemoteError(s3.no_credentials(place))
+    if any(word in text for word in _REFUSED):
+        return RemoteError(f"{place}: no permission to read it ({what}); check the credentials")
+    if any(word in text for word in _ABSENT):
+        return MissingInputError(f"{place}: no such file ({what}); check the address")
+    return InputError(f"{place}: not a readable raster ({what}): {_first_line(error)}")
 
 
 def _first_line(error: BaseException) -> str:

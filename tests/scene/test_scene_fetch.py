@@ -22,9 +22,9 @@ from landslip.grid import Grid
 from landslip.scene import fetch_cog
 from landslip.scene.fetch import INPUTS, fetch_scene, read_plan
 from landslip.scene.fetch_config import FetchConfig
-from landslip.scene.fetch_http import Http, Patience
 from landslip.scene.fetch_jobs import file_name, https_of
 from landslip.scene.stac_search import search_items
+from landslip.web import Http, Patience
 from landslip.windows import Window
 
 QUICK = Http(Patience(tries=4, wait_s=0.01, longest_wait_s=0.05, timeout_s=5))
@@ -350,7 +350,7 @@ MISHAPS = {
     "login page as catalogue": (faulty("html", "/search"), RemoteError, "answers with an HTML page where a page of"),
     "login page as pixels": (faulty("html", "red.tif"), RemoteError, r"red\.tif: .*HTML page where red of"),
     "forbidden": (faulty(403, "red.tif"), RemoteError, "answers 403 .*wants a login"),
-    "catalogue forbids": (faulty(401, "/search"), RemoteError, "answers 401 .*choose another --stac"),
+    "catalogue forbids": (faulty(401, "/search"), RemoteError, "answers 401 .*give another address"),
     "catalogue not found": (faulty(404, "/search"), RemoteError, "answers 404"),
     "catalogue down": (faulty(503, "/search"), RemoteError, "after 4 attempts.*check the network and whether 127"),
     "short ranges": (faulty("short", "red.tif"), RemoteError, "bytes were asked for|were asked for, the server gave"),

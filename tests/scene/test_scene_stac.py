@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scene_inputs import TAGS, grid_of, numbers_of, write_raster
 
+from landslip import storage, web
 from landslip.errors import RemoteError
-from landslip.scene import remote, sampling
 from landslip.scene.build import build_scene
 from landslip.scene.config import SceneConfig
 from landslip.scene.remarks import Remarks
@@ -111,7 +111,7 @@ def serving(folder: Path):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(remote, "WAIT_S", 0.001)
+    monkeypatch.setattr(web, "WAIT_S", 0.001)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
@@ -141,7 +141,7 @@ def test_a_server_that_stops_half_way_gives_an_error_and_never_zeros(tmp_path, i
     for name in KEYS.values():
         write_raster(tmp_path / "served" / name, large, grid_of(400, 400), nodata=0)
     assert item.exists()
-    monkeypatch.setattr(sampling, "HTTP_RETRIES", 0)
+    monkeypatch.setattr(web, "TRIES", 1)
     with (
         serving(tmp_path / "served") as address,
         pytest.raises(InputError, match=r"truncated or damaged|not a readable"),
@@ -152,15 +152,18 @@ def test_a_server_that_stops_half_way_gives_an_error_and_never_zeros(tmp_path, i
 
 def test_a_server_that_stumbles_is_asked_again(tmp_path, impatient):
     with serving(tmp_path) as address:
-        assert remote.fetch_json(f"{address}/busy", what="a STAC item") == {"here": True}
+        assert storage.http().json(f"{address}/busy", what="a STAC item") == {"here": True}
 
 
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("/html/item", "the server gave an HTML page instead of a STAC item; check the address, or log in"),
-        ("/missing", "the server answers 404 .*; check the address"),
-        ("/broken", "cannot be fetched .* after 4 tries: HTTP Error 503.*; check address and network"),
+        (
+            "/html/item",
+            "answers with an HTML page where a STAC item was expected; check the address, or log in",
+        ),
+        ("/missing", "the server answers 404 .*; there is nothing under this address; check it"),
+        ("/broken", "cannot be fetched .* after 6 attempts: .*; check the network and whether"),
     ],
 )
 def test_servers_that_do_not_give_an_item(tmp_path, impatient, path, message):

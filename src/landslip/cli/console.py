@@ -15,6 +15,7 @@ import typer
 from landslip.cli.bars import listener
 from landslip.errors import LandslipError
 from landslip.progress import SILENT, Progress
+from landslip.storage import shown
 
 PROBLEM, INTERNAL, INTERRUPTED = 1, 70, 130
 """Exit codes beside 0 (done) and 2 (wrong usage, by Typer)."""
@@ -38,7 +39,7 @@ class Console:
         if self.as_json:
             typer.echo(json.dumps(content, ensure_ascii=False, allow_nan=False))
         elif not self.quiet:
-            typer.echo(text)
+            typer.echo(shown(text))
 
 
 @contextlib.contextmanager
@@ -75,7 +76,7 @@ def session(*, quiet: bool = False, debug: bool = False, as_json: bool = False) 
 
 
 def _in_one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    return shown(" ".join(str(error).split()))
 
 
 @contextlib.contextmanager

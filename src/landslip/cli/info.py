@@ -34,11 +34,12 @@ _MARKS = {"scene.json": "scene", "model.json": "run", "study.json": "study"}
 
 def _kind(path: Path) -> str:
     from landslip.errors import InputError, MissingInputError
+    from landslip.storage import address_of, is_file
 
-    if not path.exists():
+    if not address_of(path) and not path.exists():
         message = f"{path}: no such folder; check the path"
         raise MissingInputError(message)
-    kind = next((kind for name, kind in _MARKS.items() if (path / name).is_file()), None)
+    kind = next((kind for name, kind in _MARKS.items() if is_file(path / name)), None)
     if kind is None:
         message = f"{path}: no finished scene, run or study (none of {', '.join(_MARKS)} in it); check the path"
         raise InputError(message)

@@ -141,9 +141,10 @@ def command(
         from landslip.mapping.prepare import member_of
         from landslip.mapping.run import map_scene
         from landslip.scene.store import Scene
+        from landslip.storage import absolute
 
         members = [
-            member_of(Bundle.load(path), path.resolve().name, str(path.resolve())) for path in (run, *(ensemble or []))
+            member_of(Bundle.load(path), path.resolve().name, absolute(path)) for path in (run, *(ensemble or []))
         ]
         scenes = [Scene.open(path) for path in scene]
         folders = _folders(out, scene)

@@ -19,7 +19,8 @@ from landslip.files import require_file
 from landslip.grid import Grid, read_crs
 from landslip.mapping.config import FilterConfig
 from landslip.mapping.outlines import Outlines
-from landslip.rasters import BLOCK, open_raster, rasterio_window
+from landslip.rasters import BLOCK, open_raster, patiently, rasterio_window
+from landslip.storage import nearby
 from landslip.windows import Window, split_windows
 
 MOSTLY = 0.5
@@ -154,7 +155,9 @@ def _warped(
 
     def read(window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         where = rasterio_window(window)
-        return warped.read(1, window=where), warped.dataset_mask(window=where) > 0
+        values: NDArray[Any] = patiently(lambda: warped.read(1, window=where), path)
+        inside: NDArray[Any] = patiently(lambda: warped.dataset_mask(window=where), path)
+        return values, inside > 0
 
     return read
 
@@ -176,7 +179,8 @@ def frame_on(path: Path, grid: Grid, *, what: str) -> Any:  # noqa: ANN401 - Geo
 
     require_file(path, what=what)
     try:
-        frame = pyogrio.read_dataframe(path)
+        with nearby(path, what=what, beside=(".shx", ".dbf", ".prj", ".cpg") if path.suffix == ".shp" else ()) as file:
+            frame = pyogrio.read_dataframe(file)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         message = f"{path}: not a readable vector file ({what}): {str(error).splitlines()[0]}"
         raise InputError(message) from error

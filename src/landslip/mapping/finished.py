@@ -6,6 +6,7 @@ Only ``map.json`` and ``log.json`` are read here; polygons and rasters stay wher
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ from landslip.grid import Grid
 from landslip.mapping.fields import FIELDS
 from landslip.mapping.predict import PROBABILITY
 from landslip.mapping.record import LOG_JSON, MAP_JSON, MapResult
+from landslip.storage import absolute, address_of, is_file, names_in
 
 POLYGONS = "landslides.gpkg"
 
@@ -114,7 +116,7 @@ def open_maps(folders: Sequence[str | os.PathLike[str]]) -> list[FinishedMap]:
     FormatError
         A map is damaged, of a newer format, or without polygons.
     """
-    found = list(dict.fromkeys(one.resolve() for folder in folders for one in _expanded(Path(folder))))
+    found = list(dict.fromkeys(Path(absolute(one)) for folder in folders for one in _expanded(Path(folder))))
     if not found:
         message = "no map was given; name at least one folder written by 'landslip map'"
         raise InputError(message)
@@ -137,9 +139,14 @@ def distinct_names(folders: Sequence[Path]) -> list[str]:
 
 
 def _expanded(folder: Path) -> list[Path]:
-    if (folder / MAP_JSON).is_file() or not folder.is_dir():
+    if is_file(folder / MAP_JSON):
         return [folder]
-    below = sorted(path.parent for path in folder.glob(f"*/{MAP_JSON}"))
+    if address_of(folder):
+        below = [(folder / name).parent for name in names_in(folder) if re.fullmatch(rf"[^/]+/{MAP_JSON}", name)]
+    elif folder.is_dir():
+        below = sorted(path.parent for path in folder.glob(f"*/{MAP_JSON}"))
+    else:
+        return [folder]
     if not below:
         message = f"{folder}: neither a finished map (no {MAP_JSON} in it) nor a folder of such; check the path"
         raise MissingInputError(message)
@@ -153,10 +160,10 @@ def _open(folder: Path, name: str) -> FinishedMap:
     if missing is not None or "grid" not in content["scene"]:
         message = f"{folder / MAP_JSON}: no '{missing or 'grid'}' entry; the map is damaged, make it again"
         raise FormatError(message)
-    log = read_json(folder / LOG_JSON, what="log") if (folder / LOG_JSON).is_file() else {}
+    log = read_json(folder / LOG_JSON, what="log") if is_file(folder / LOG_JSON) else {}
     found = FinishedMap(name, folder, content, log)
     for path in (found.polygons, found.probability):
-        if not path.is_file():
+        if not is_file(path):
             message = f"{path}: is missing; the map is damaged, make it again"
             raise FormatError(message)
     return found

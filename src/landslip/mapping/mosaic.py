@@ -20,7 +20,7 @@ from pyproj import CRS
 
 from landslip._version import __version__
 from landslip.errors import CRSMismatchError, FormatError
-from landslip.files import FORMAT, locked, sha256, write_json, write_text
+from landslip.files import FORMAT, sha256, write_json, write_text
 from landslip.grid import read_crs
 from landslip.mapping.fields import COMMENTS
 from landslip.mapping.finished import FinishedMap, check_columns, open_maps
@@ -32,8 +32,9 @@ from landslip.mapping.mosaic_vrt import Source, vrt_text
 from landslip.mapping.record import MAP_JSON
 from landslip.mapping.style import landslide_style
 from landslip.mapping.writing import BATCH, Layer, geopackage_to_parquet, write_geopackage
+from landslip.outputs import output_folder
 from landslip.progress import SILENT, Progress, Task
-from landslip.storage import refer
+from landslip.storage import absolute, gdal_name, nearby, refer
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ def mosaic_maps(
     folders
         Map folders, or folders whose sub-folders are maps; their order changes nothing.
     out
-        Output folder, complete when it holds ``mosaic.json``; a mosaic in it is replaced.
+        Output folder or ``s3://`` address, complete when it holds ``mosaic.json``; a mosaic in it is replaced.
     config
         Settings.
     progress
@@ -125,15 +126,16 @@ def mosaic_maps(
     config = config or MosaicConfig()
     maps = open_maps(folders)
     crs = choose_crs(maps, config.crs)
-    with locked(out) as folder:
+    place = Path(absolute(out))
+    with output_folder(out, MOSAIC_JSON, replace=True) as folder:
         (folder / MOSAIC_JSON).unlink(missing_ok=True)  # from here on the folder is no finished mosaic
         tally = _Tally()
         with progress.task("mosaic", len(maps)) as task:
             write_geopackage(folder / GEOPACKAGE, _layers(maps, crs, config, tally, task))
         if "parquet" in config.formats:
             geopackage_to_parquet(folder / GEOPACKAGE, LANDSLIDES, folder / PARQUET)
-        rasters = _write_vrts(maps, folder)
-        write_json(folder / ITEMS, item_collection(maps, folder))
+        rasters = _write_vrts(maps, folder, place)
+        write_json(folder / ITEMS, item_collection(maps, place))
         undated = [one.name for one in maps if not one.dates.get("post")]
         if undated:
             log.warning(
@@ -144,7 +146,7 @@ def mosaic_maps(
         files = [GEOPACKAGE, *([PARQUET] if "parquet" in config.formats else []), *rasters, ITEMS]
         content |= {"files": {name: sha256(folder / name) for name in files}}
         write_json(folder / MOSAIC_JSON, content)
-    return MosaicResult(folder, content)
+    return MosaicResult(place, content)
 
 
 def choose_crs(maps: Sequence[FinishedMap], wanted: str) -> CRS:
@@ -212,7 +214,8 @@ def _landslides(
 
 def _read(one: FinishedMap) -> geopandas.GeoDataFrame:
     try:
-        frame = pyogrio.read_dataframe(one.polygons, layer=LANDSLIDES)
+        with nearby(one.polygons, what="landslides") as file:
+            frame = pyogrio.read_dataframe(file, layer=LANDSLIDES)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         message = f"{one.polygons}: not readable ({str(error).splitlines()[0]}); the map is damaged, make it again"
         raise FormatError(message) from error
@@ -251,7 +254,7 @@ def _footprint_table(maps: Sequence[FinishedMap]) -> pd.DataFrame:
     )
 
 
-def _write_vrts(maps: Sequence[FinishedMap], folder: Path) -> list[str]:
+def _write_vrts(maps: Sequence[FinishedMap], folder: Path, place: Path) -> list[str]:
     """Write one VRT for each CRS and pixel size, and return their names."""
     groups: dict[tuple[str, tuple[float, float]], list[FinishedMap]] = {}
     for one in maps:
@@ -261,10 +264,16 @@ def _write_vrts(maps: Sequence[FinishedMap], folder: Path) -> list[str]:
         name = "probability.vrt" if len(groups) == 1 else f"probability_{_label(members[0], number)}.vrt"
         while name in names:
             name = f"{name.removesuffix('.vrt')}_{number}.vrt"
-        sources = [Source(*refer(one.probability, folder), one.grid) for one in members]
+        sources = [Source(*_named(one.probability, place), one.grid) for one in members]
         write_text(folder / name, vrt_text(sources, "landslide probability"))
         names.append(name)
     return names
+
+
+def _named(raster: Path, place: Path) -> tuple[str, bool]:
+    """Return how a VRT at ``place`` names a raster, and whether that is relative."""
+    name, relative = refer(raster, place)
+    return (name if relative else gdal_name(name)), relative
 
 
 def _label(one: FinishedMap, number: int) -> str:

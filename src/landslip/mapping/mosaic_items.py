@@ -213,7 +213,7 @@ def _inputs(one: FinishedMap, folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if where.get("scene"):
         found["scene"] = {
-            "href": _href(Path(where["scene"]) / SCENE_JSON, folder),
+            "href": _href(f"{where['scene']}/{SCENE_JSON}", folder),
             "title": "Scene that was mapped",
             "type": "application/json",
             "roles": ["source"],
@@ -223,7 +223,7 @@ def _inputs(one: FinishedMap, folder: Path) -> dict[str, Any]:
         place = places[number - 1] if number <= len(places) else ""
         found["model" if number == 1 else f"model-{number}"] = {
             # without a recorded place a name that tells the model from any other, not an address that leads nowhere
-            "href": _href(Path(place) / "model.safetensors", folder) if place else f"urn:sha256:{model['checksum']}",
+            "href": _href(f"{place}/model.safetensors", folder) if place else f"urn:sha256:{model['checksum']}",
             "title": f"Weights of {model['name']}",
             "type": "application/octet-stream",
             "roles": ["mlm:model"],
@@ -232,5 +232,5 @@ def _inputs(one: FinishedMap, folder: Path) -> dict[str, Any]:
     return found
 
 
-def _href(target: Path, folder: Path) -> str:
+def _href(target: str | Path, folder: Path) -> str:
     return quote(refer(target, folder)[0], safe="/:")

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning
 
 from landslip.mapping.style import PROBABILITY_RAMP, UNMAPPED_COLOUR, rgb
-from landslip.rasters import open_raster
+from landslip.rasters import open_raster, read_reduced
 from landslip.scene.store import BANDS, Scene
 
 EDGE = 2048
@@ -54,7 +53,7 @@ def image_picture(scene: Scene, *, prefix: str = "", edge: int = EDGE) -> NDArra
     indices = [scene.layers.index(name) + 1 for name in wanted]
     with open_raster(scene.path / BANDS, what="scene") as dataset:
         shape = picture_shape(scene.grid.shape, edge)
-        bands = dataset.read(indices, out_shape=(3, *shape), resampling=Resampling.average)
+        bands = read_reduced(dataset, indices, shape)
     valid = np.isfinite(bands).all(axis=0)
     picture = np.stack([_stretched(band, valid) for band in bands])
     picture[:, ~valid] = np.array(INVALID, np.uint8)[:, None]
@@ -100,7 +99,7 @@ def unmapped_picture(path: Path, *, edge: int = EDGE) -> NDArray[np.uint8] | Non
 def _coarse(path: Path, edge: int) -> NDArray[np.float32]:
     with open_raster(path, what="probability") as dataset:
         shape = picture_shape((dataset.height, dataset.width), edge)
-        field: NDArray[np.float32] = dataset.read(1, out_shape=shape, resampling=Resampling.average)
+        field: NDArray[np.float32] = read_reduced(dataset, [1], shape)[0]
     return field
 
 

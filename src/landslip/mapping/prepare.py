@@ -23,6 +23,7 @@ from landslip.mapping.source import SceneSource, check_scene, scene_scale
 from landslip.progress import SILENT, Progress
 from landslip.recipe import Recipe
 from landslip.scene.store import BANDS, SCENE_JSON, Scene
+from landslip.storage import size_of
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Prepared:
 
 def scene_identity(scene: Scene) -> dict[str, Any]:
     """Tell a scene from any other: checksum of its ``scene.json``, size of its bands."""
-    return {"checksum": sha256(scene.path / SCENE_JSON), "bytes": (scene.path / BANDS).stat().st_size}
+    return {"checksum": sha256(scene.path / SCENE_JSON), "bytes": size_of(scene.path / BANDS)}
 
 
 def member_of(bundle: Bundle, name: str, location: str = "") -> Member:

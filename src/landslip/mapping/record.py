@@ -20,6 +20,7 @@ from landslip.mapping.landslides import Landslides
 from landslip.mapping.predict import PROBABILITY
 from landslip.mapping.prepare import Prepared, scene_identity
 from landslip.scene.store import Scene
+from landslip.storage import absolute
 
 MAP_JSON = "map.json"
 LOG_JSON = "log.json"
@@ -174,7 +175,7 @@ def write_log(folder: Path, prepared: Prepared, seconds: dict[str, float]) -> No
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "seconds": seconds,
             "inputs": {
-                "scene": str(prepared.scene.path.resolve()),
+                "scene": absolute(prepared.scene.path),
                 "models": [member.location for member in prepared.members],
             },
             "windows": len(prepared.prediction.plan),

@@ -33,6 +33,7 @@ from landslip.mapping.source import outside_training_range
 from landslip.mapping.style import landslide_style, probability_style, unmapped_style
 from landslip.mapping.unmapped import unmapped
 from landslip.mapping.writing import Layer, write_geopackage, write_polygons
+from landslip.outputs import output_folder
 from landslip.progress import SILENT, Progress
 from landslip.scene.store import Scene
 
@@ -142,7 +143,7 @@ def map_scene(
     scene
         Where.
     out
-        Output folder; complete when it holds ``map.json``.
+        Output folder or ``s3://`` address; complete when it holds ``map.json``.
     config
         All settings.
     resume
@@ -159,18 +160,18 @@ def map_scene(
     prepared = prepare(as_members(models), scene, config.predict)
     _check(prepared, config)
     identity = prepared.identity() | {"settings": file_settings(config)}
-    with locked(out, mark=MAP_JSON) as folder:
+    with output_folder(out, MAP_JSON, resume=resume) as folder:
         finished = _finished(folder, identity, resume=resume)
-        if finished is not None:
+        if finished:
             Parts(folder, identity, resume=True).remove()
-            return finished
+            return MapResult.open(out)
         clock = _Clock()
         parts = Parts(folder, identity, resume=resume)
         content = _work(prepared, folder, config, parts, clock, progress)
         write_log(folder, prepared, clock.seconds)
         write_json(folder / MAP_JSON, content | {"identity": identity})
         parts.remove()
-    return MapResult.open(folder)
+    return MapResult.open(out)
 
 
 def _check(prepared: Prepared, config: MapConfig) -> None:
@@ -268,9 +269,9 @@ def _objects(prepared: Prepared, parts: Parts, config: MapConfig, progress: Prog
     return next((source.objects for source in ready.prediction.sources if source.objects is not None), None)
 
 
-def _finished(folder: Path, identity: dict[str, Any], *, resume: bool) -> MapResult | None:
+def _finished(folder: Path, identity: dict[str, Any], *, resume: bool) -> bool:
     if not (folder / MAP_JSON).is_file():
-        return None
+        return False
     if not resume:
         message = f"{folder}: holds a finished map already; choose another --out, or remove the folder"
         raise OutputError(message)
@@ -278,4 +279,4 @@ def _finished(folder: Path, identity: dict[str, Any], *, resume: bool) -> MapRes
     if finished.content.get("identity") != json.loads(json.dumps(identity)):
         message = f"{folder}: holds a map made from other inputs or settings; choose another --out"
         raise OutputError(message)
-    return finished
+    return True

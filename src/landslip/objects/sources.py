@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from landslip.errors import ConfigError, InputError, LayerError
 from landslip.grid import Grid
-from landslip.rasters import open_raster, rasterio_window
+from landslip.rasters import open_raster, patiently, rasterio_window
 from landslip.scene.store import Scene
 from landslip.windows import Window
 
@@ -148,9 +148,9 @@ def _open_raster(path: Path, layers: Sequence[str] | None) -> Source:
     def read(chosen: Sequence[str], window: Window) -> NDArray[np.float32]:
         with open_raster(path) as dataset:
             try:
-                pixels = dataset.read(
-                    [names.index(name) + 1 for name in chosen], window=rasterio_window(window), masked=True
-                )
+                numbers = [names.index(name) + 1 for name in chosen]
+                where = rasterio_window(window)
+                pixels = patiently(lambda: dataset.read(numbers, window=where, masked=True), path)
             except OSError as error:
                 message = f"{path}: pixels cannot be read, the file is truncated or damaged"
                 raise InputError(message) from error

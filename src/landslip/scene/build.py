@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslip.errors import CoverageError, InputError
-from landslip.files import locked, write_json
+from landslip.files import write_json
+from landslip.outputs import output_folder
 from landslip.progress import SILENT, Progress
 from landslip.rasters import RasterSpec, write_block
 from landslip.scene.config import SceneConfig
@@ -46,7 +47,7 @@ def build_scene(config: SceneConfig, out: str | os.PathLike[str], *, progress: P
     config
         Inputs and choices.
     out
-        Folder of the scene; made when absent, a scene in it is replaced.
+        Folder of the scene, or ``s3://`` address; made when absent, a scene in it is replaced.
     progress
         Who is told how far it is.
 
@@ -60,9 +61,8 @@ def build_scene(config: SceneConfig, out: str | os.PathLike[str], *, progress: P
     LandslipError
         An input is missing, damaged or contradictory, or the output cannot be written.
     """
-    started = time.time()
-    out = Path(out)
-    with locked(out, mark=SCENE_JSON), gdal_settings():
+    started, place = time.time(), out
+    with output_folder(place, SCENE_JSON, replace=True) as out, gdal_settings():
         remarks = Remarks()
         inputs = open_inputs(config, remarks)
         require_space(out, inputs.grid.rows * inputs.grid.cols * len(inputs.layers))
@@ -87,7 +87,7 @@ def build_scene(config: SceneConfig, out: str | os.PathLike[str], *, progress: P
             {"started": round(started), "seconds": round(time.time() - started, 2), "inputs": input_paths(config)},
         )
         write_json(out / SCENE_JSON, content)
-    return Scene.open(out)
+    return Scene.open(place)
 
 
 def _write_rasters(

@@ -6,10 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
-import rasterio
 from pyproj import Transformer
 
-from landslip.rasters import open_raster
+from landslip.rasters import open_raster, read_reduced
 from landslip.scene.store import BANDS, Scene
 
 SAMPLE = 1000
@@ -65,7 +64,7 @@ def layer_statistics(scene: Scene) -> dict[str, dict[str, float | None]]:
     shape = tuple(max(1, math.ceil(n / share)) for n in scene.grid.shape)
     with open_raster(scene.path / BANDS, what="scene") as dataset:
         for index, name in enumerate(scene.layers, start=1):
-            pixels = dataset.read(index, out_shape=shape, resampling=rasterio.enums.Resampling.average)
+            pixels = read_reduced(dataset, [index], shape)[0]
             values = pixels[np.isfinite(pixels)].astype(np.float64)
             found[name] = _numbers(values)
     return found

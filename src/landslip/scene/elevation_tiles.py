@@ -23,7 +23,8 @@ from rasterio.io import DatasetReader
 
 from landslip.errors import GridMismatchError, InputError, MissingInputError
 from landslip.grid import Grid
-from landslip.rasters import open_raster, rasterio_window, read_window
+from landslip.rasters import open_raster, patiently, rasterio_window, read_window
+from landslip.storage import address_of
 from landslip.terrain import METRES, Ground, ZUnit
 from landslip.windows import Window, split_windows
 
@@ -78,7 +79,8 @@ class DemTile:
         """Elevations of ``window`` in metres, ``(rows, cols)``, NaN where there is none."""
         with open_raster(self.path, what="elevation model") as dataset:
             raw = read_window(dataset, window, [self.band])[0]
-            masked = dataset.read_masks(self.band, window=rasterio_window(window)) == 0
+            masks = patiently(lambda: dataset.read_masks(self.band, window=rasterio_window(window)), self.path)
+            masked = masks == 0
         heights: Floats = (raw.astype(np.float64) * self.scale + self.offset) * METRES[self.unit]
         with np.errstate(invalid="ignore"):
             absurd = ~masked & ((heights > HIGHEST_M) | (heights < LOWEST_M))
@@ -278,7 +280,7 @@ def _expanded(paths: Sequence[str | Path]) -> list[str]:
     found: list[str] = []
     for path in paths:
         folder = Path(path)
-        if "://" in str(path) or not folder.is_dir():
+        if address_of(path) or not folder.is_dir():
             found.append(str(path))
             continue
         members = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)

@@ -27,12 +27,12 @@ from landslip.scene.elevation import ElevationConfig
 from landslip.scene.fetch_choose import Item, Pass, classes_of, clear_share, clearest, group_passes
 from landslip.scene.fetch_cog import RemoteFile, with_remote
 from landslip.scene.fetch_config import FetchConfig
-from landslip.scene.fetch_http import Http
 from landslip.scene.fetch_jobs import Job, file_name, https_of, run_jobs
 from landslip.scene.names import CLASSES, CORE
 from landslip.scene.stac import assets_of, choose_assets
 from landslip.scene.stac_search import search_items
 from landslip.scene.store import Scene
+from landslip.web import Http
 
 log = logging.getLogger(__name__)
 

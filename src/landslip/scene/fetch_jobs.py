@@ -14,7 +14,7 @@ from rasterio.io import DatasetReader
 from landslip.errors import RemoteError
 from landslip.progress import Progress
 from landslip.scene.fetch_cog import RemoteFile, copy_window, with_remote
-from landslip.scene.fetch_http import Http
+from landslip.web import Http
 from landslip.windows import Window
 
 WORKERS = 4

@@ -19,6 +19,7 @@ from pyogrio import get_gdal_config_option, set_gdal_config_options
 from landslip.errors import CRSMismatchError, InputError
 from landslip.files import require_file
 from landslip.grid import read_crs
+from landslip.storage import address_of, nearby
 
 POLYGONS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 
@@ -57,6 +58,9 @@ def read_polygons(
     CRSMismatchError
         No CRS.
     """
+    if address_of(path):
+        with nearby(require_file(path, what=what), what=what, beside=_beside(path)) as local:
+            return read_polygons(local, what=what, layer=layer, encoding=encoding)
     path = require_file(path, what=what)
     if path.suffix.lower() in _LONE_PARTS:
         message = f"{path}: is one part of a shapefile; give its .shp file"
@@ -74,6 +78,11 @@ def read_polygons(
     read_crs(frame.crs, what=str(path))
     _require_areas(path, what, np.asarray(frame.geometry.values))
     return frame
+
+
+def _beside(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Suffixes of the other files of a shapefile."""
+    return tuple(_LONE_PARTS) if os.fspath(path).lower().endswith(".shp") else ()
 
 
 def _read_gdal(path: Path, what: str, layer: str | None, encoding: str | None) -> geopandas.GeoDataFrame:

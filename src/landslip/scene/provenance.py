@@ -17,6 +17,7 @@ from landslip.scene.config import SceneConfig
 from landslip.scene.image import Image
 from landslip.scene.inputs import Inputs
 from landslip.scene.statistics import LayerTally, shares
+from landslip.storage import address_of, shown
 
 _PATHS = ("images", "dem", "pre", "inventory", "aoi")
 
@@ -31,14 +32,14 @@ def checksums(paths: Sequence[str], progress: Progress) -> list[dict[str, Any]]:
     entries = []
     with progress.task("checksums", len(paths)) as task:
         for path in paths:
-            remote = "://" in path or path.startswith("/vsi")
+            remote = address_of(path) is not None or path.startswith("/vsi")
             entries.append({"file": _name(path), "sha256": None if remote else sha256(path)})
             task.advance()
     return entries
 
 
 def _name(path: str) -> str:
-    return path if "://" in path else Path(path).name
+    return shown(path) if address_of(path) else Path(path).name
 
 
 def scene_content(inputs: Inputs, config: SceneConfig, tally: LayerTally, counts: dict[str, int]) -> dict[str, Any]:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import Resampling
 
 from landslip.errors import OutputError
 from landslip.files import atomic_path
-from landslip.rasters import open_raster
+from landslip.rasters import open_raster, read_reduced
 from landslip.scene.store import BANDS, LABELS, Scene
 
 EDGE = 1200
@@ -62,12 +61,12 @@ def quicklook(scene: Scene, edge: int = EDGE) -> NDArray[np.float64]:
     shape = (max(1, round(scene.grid.rows / share)), max(1, round(scene.grid.cols / share)))
     indices = [scene.layers.index(name) + 1 for name in ("red", "green", "blue")]
     with open_raster(scene.path / BANDS, what="scene") as dataset:
-        image = dataset.read(indices, out_shape=(3, *shape), resampling=Resampling.average)
+        image = read_reduced(dataset, indices, shape)
     picture = np.stack([_stretched(band) for band in image], axis=-1)
     picture[~np.isfinite(image).all(axis=0)] = INVALID_GREY
     if scene.has_inventory:
         with open_raster(scene.path / LABELS, what="scene") as dataset:
-            labels = dataset.read(1, out_shape=shape, resampling=Resampling.nearest)
+            labels = read_reduced(dataset, [1], shape, average=False)[0]
         inside = labels == 1
         core = inside.copy()
         for axis in (0, 1):

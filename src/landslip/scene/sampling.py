@@ -20,16 +20,13 @@ from rasterio.vrt import WarpedVRT
 
 from landslip.errors import InputError
 from landslip.grid import Grid
-from landslip.rasters import BLOCK, open_raster, rasterio_window
+from landslip.rasters import BLOCK, open_raster, patiently, rasterio_window
 from landslip.scene.image import BandFile
+from landslip.storage import gdal_options
 from landslip.windows import Window, split_windows
 
 WARP_TOLERANCE = 0.01
 """Greatest error in source pixels when GDAL approximates the transformation between two CRSs."""
-
-
-HTTP_TIMEOUT_S, HTTP_RETRIES, HTTP_WAIT_S = 60, 4, 1.0
-"""Patience with servers: seconds for an answer, further tries, seconds before the first of them (then more)."""
 
 
 def whole_pixel_offset(source: Grid, target: Grid) -> tuple[int, int] | None:
@@ -122,8 +119,7 @@ class GridReader:
         return pixels
 
     def _threads(self) -> rasterio.Env:
-        # With several threads GDAL 3.10 gives zeros, and no error, where a server refuses a byte range.
-        return rasterio.Env(GDAL_NUM_THREADS="1" if is_remote(self.band.path) else "ALL_CPUS")
+        return rasterio.Env(**({"GDAL_NUM_THREADS": "ALL_CPUS"} | gdal_options(self.band.path)))
 
     def _warp_options(self) -> dict[str, Any]:
         rows, cols = self._shift
@@ -162,8 +158,9 @@ class GridReader:
     def _pixels(self, dataset: Any, window: Window) -> NDArray[np.float32]:  # noqa: ANN401 - rasterio is untyped
         try:
             with self._threads():
-                pixels: NDArray[np.float32] = dataset.read(
-                    self.band.index, window=rasterio_window(window), out_dtype="float32"
+                pixels: NDArray[np.float32] = patiently(
+                    lambda: dataset.read(self.band.index, window=rasterio_window(window), out_dtype="float32"),
+                    self.band.path,
                 )
         except RasterioError as error:
             cause = str(error.__cause__ or error).splitlines()
@@ -175,18 +172,9 @@ class GridReader:
         return pixels
 
 
-def is_remote(path: str) -> bool:
-    """Whether rasterio fetches a path over the network."""
-    return "://" in path or "/vsicurl/" in path or "/vsis3/" in path
-
-
 def gdal_settings(cache_mb: int = 256) -> rasterio.Env:
-    """Return GDAL's settings for a build: a bounded block cache, so that memory does not grow; patience."""
+    """Return GDAL's settings for a build: a bounded block cache, so that memory does not grow."""
     return rasterio.Env(
         GDAL_CACHEMAX=cache_mb,
         GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR",  # no search for side files, above all not on servers
-        GDAL_HTTP_TIMEOUT=HTTP_TIMEOUT_S,
-        GDAL_HTTP_MAX_RETRY=HTTP_RETRIES,
-        GDAL_HTTP_RETRY_DELAY=HTTP_WAIT_S,
-        VSI_CACHE=True,
     )

@@ -15,6 +15,7 @@ from landslip.scene.remarks import Remarks
 from landslip.scene.safe import is_product, product_folder, read_product
 from landslip.scene.stac import is_item, read_item
 from landslip.scene.tree import is_zip, open_tree, reading
+from landslip.storage import address_of
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def read_images(paths: Sequence[str], options: ReadOptions, remarks: Remarks) ->
 def _read_one(path: str, options: ReadOptions) -> list[Image]:
     if is_item(path):
         return [read_item(path, extra=options.extra, what=options.what)]
-    local = require_file(path, what=options.what)
+    local = Path(path) if address_of(path) else require_file(path, what=options.what)
     if local.is_dir():
         local = product_folder(local) or local
     with reading(local):
@@ -86,7 +87,7 @@ def _read_one(path: str, options: ReadOptions) -> list[Image]:
 
 
 def _is_plain_raster(path: str) -> bool:
-    if "://" in path or path.startswith("/vsi"):
+    if address_of(path) or path.startswith("/vsi"):
         return Path(path.partition("?")[0]).suffix.lower() in SUFFIXES
     local = Path(path)
     with reading(local):

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
 
 from landslip.errors import InputError
 from landslip.files import require_file
@@ -23,7 +22,7 @@ from landslip.scene.radiometry import (
     by_baseline,
     parse_baseline,
 )
-from landslip.scene.remote import fetch_json
+from landslip.storage import address_of, http, joined, read_bytes, size_of
 
 MAX_ITEM_BYTES = 32 << 20
 
@@ -160,14 +159,14 @@ def radiometry_of(
 
 def _load(path: str) -> dict[str, Any]:
     if path.startswith(("http://", "https://")):
-        item = fetch_json(path, what="a STAC item")
+        item = http().json(path, what="a STAC item")
     else:
         file = require_file(path, what="STAC item")
-        if file.stat().st_size > MAX_ITEM_BYTES:
+        if size_of(file) > MAX_ITEM_BYTES:
             message = f"{path}: larger than {MAX_ITEM_BYTES >> 20} MB, no STAC item is; check the path"
             raise InputError(message)
         try:
-            item = json.loads(file.read_text(encoding="utf-8"))
+            item = json.loads(read_bytes(file, what="STAC item").decode("utf-8"))
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
             message = f"{path}: not JSON ({error}); give a STAC item"
             raise InputError(message) from error
@@ -206,8 +205,8 @@ def _band_of(key: str, content: Mapping[str, Any]) -> str | None:
 
 def _resolve(href: str, item: str) -> str:
     """Find what an address means: a copy beside a local item, else the address, made absolute."""
-    if item.startswith(("http://", "https://")):
-        return urljoin(item, href)
+    if address_of(item):
+        return joined(item, href)
     beside = Path(item).parent / Path(href.partition("?")[0]).name
     if beside.is_file():
         return str(beside)

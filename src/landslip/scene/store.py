@@ -15,6 +15,7 @@ from landslip.errors import FormatError, LayerError
 from landslip.files import read_complete
 from landslip.grid import Grid
 from landslip.rasters import open_raster, read_window
+from landslip.storage import is_file, nearby
 from landslip.windows import Window
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Scene:
         Parameters
         ----------
         path
-            The scene folder.
+            The scene folder, or its address (``s3://``, ``https://``).
 
         Raises
         ------
@@ -198,12 +199,13 @@ class Scene:
             return None
         from landslip.scene.inventory_store import open_inventory
 
-        return open_inventory(self.path / INVENTORY, self.grid)
+        with nearby(self.path / INVENTORY, what="inventory") as file:
+            return open_inventory(file, self.grid)
 
     def _check_files(self) -> None:
         needed = [BANDS, VALID, *((LABELS, INVENTORY) if self.has_inventory else ())]
         for name in needed:
-            if not (self.path / name).is_file():
+            if not is_file(self.path / name):
                 message = f"{self.path}: {name} is missing; the scene is damaged, build it again"
                 raise FormatError(message)
         with open_raster(self.path / BANDS, what="scene") as dataset:

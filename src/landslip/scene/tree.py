@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from landslip.errors import InputError
+from landslip.errors import InputError, MissingInputError
+from landslip.storage import address_of, names_in, read_bytes, size_of
 
 MAX_TEXT = 64 << 20
 """Bytes beyond which a metadata file is not read: real ones have a few megabytes at most."""
@@ -71,6 +72,56 @@ class FolderTree:
     def local_files(self, names: list[str]) -> tuple[str, ...]:
         """Return the files themselves."""
         return tuple(str(self.path / name) for name in names)
+
+
+class RemoteTree:
+    """A folder on S3.
+
+    Parameters
+    ----------
+    path
+        Its address.
+
+    Raises
+    ------
+    MissingInputError
+        There is nothing below it.
+    RemoteError
+        It is on a web server, or cannot be listed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._address = address_of(path) or str(path)
+        self._names = names_in(path)
+        if not self._names:
+            message = f"{self._address}: nothing is there; check the address"
+            raise MissingInputError(message)
+
+    def names(self) -> list[str]:
+        """List all files below, sorted."""
+        return list(self._names)
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a small file.
+
+        Raises
+        ------
+        InputError
+            It is absurdly large.
+        """
+        file = f"{self._address}/{name}"
+        if size_of(file) > MAX_TEXT:
+            raise _too_large(file)
+        return read_bytes(file, what="metadata")
+
+    def gdal_path(self, name: str) -> str:
+        """Return the address of a file."""
+        return f"{self._address}/{name}"
+
+    def local_files(self, names: list[str]) -> tuple[str, ...]:
+        """Return the addresses; they have no checksums."""
+        return tuple(f"{self._address}/{name}" for name in names)
 
 
 class ZipTree:
@@ -141,7 +192,18 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def open_tree(path: Path) -> Tree:
-    """Open a folder or an archive."""
+    """Open a folder, an archive, or a folder on S3.
+
+    Raises
+    ------
+    InputError
+        A remote archive, or a damaged one.
+    """
+    if address_of(path):
+        if path.suffix.lower() == ".zip":
+            message = f"{path}: archives are read from disk alone; copy it, or give the address of the unpacked folder"
+            raise InputError(message)
+        return RemoteTree(path)
     return FolderTree(path) if path.is_dir() else ZipTree(path)
 
 

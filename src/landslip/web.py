@@ -23,9 +23,13 @@ from landslip.errors import RemoteError
 
 log = logging.getLogger(__name__)
 
+TRIES, WAIT_S, TIMEOUT_S = 6, 0.5, 60.0
+"""Patience with storage: attempts in all, seconds before the second (then doubled), seconds of silence that end one."""
+
 MAX_DOCUMENT = 64 << 20
 """No catalogue answer is larger than this."""
 
+_ABSENT = (404, 410)
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -128,6 +132,22 @@ class Http:
             raise RemoteError(message)
         return Part(first, last + 1, total, mark, answer.body)
 
+    def exists(self, url: str) -> bool:
+        """Whether there is something under an address.
+
+        Raises
+        ------
+        RemoteError
+            The server cannot be asked, or refuses.
+        """
+        try:
+            self.part(url, 0, 1, what="file")
+        except RemoteError as error:
+            if isinstance(error.__cause__, urllib.error.HTTPError) and error.__cause__.code in _ABSENT:
+                return False
+            raise
+        return True
+
     def _ask(self, url: str, what: str, headers: dict[str, str], data: bytes | None) -> Answer:
         if urlsplit(url).scheme not in ("http", "https"):
             message = f"{url}: only http and https addresses are fetched ({what}); give one of these"
@@ -192,8 +212,8 @@ def _checked(answer: Answer, what: str) -> Answer:
 
 def _remedy(code: int) -> str:
     if code in (401, 403):
-        return "it wants a login, or does not allow this; choose another --stac"
-    if code in (404, 410):
+        return "it wants a login, or does not allow this; give another address"
+    if code in _ABSENT:
         return "there is nothing under this address; check it"
     return "check the address and the options"
 
