@@ -66,8 +66,8 @@ def output_folder(out: Place, mark: str, *, resume: bool = False, replace: bool 
         message = f"cannot write {address}: outputs go to folders and s3:// addresses; choose another --out"
         raise OutputError(message)
     work = working_folder(address)
-    refuse_others(address, mark)
     with _held_here(work, address), _held_there(work, address), told_as(str(work), address):
+        refuse_others(address, mark)
         if not resume:
             shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True, exist_ok=True)

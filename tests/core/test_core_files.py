@@ -136,7 +136,7 @@ def test_json_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def refuse(*_: object, **__: object) -> str:
         raise PermissionError(errno.EACCES, "denied")
 
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(InputError, match=r"a\.json: no permission to read it"):
         read_json(tmp_path / "a.json")
 
