@@ -278,8 +278,12 @@ def make_folder(folder: Path) -> list[Path]:
     Raises
     ------
     OutputError
-        It is a file, or cannot be made.
+        It is a file, an address, or cannot be made.
     """
+    if storage.address_of(folder):
+        place = storage.shown(folder)
+        message = f"cannot write to {place}: this is written to disk alone; choose another --out, and copy it"
+        raise OutputError(message)
     with writing(folder):
         if folder.exists() and not folder.is_dir():
             message = f"{folder}: is a file, not a folder; choose another --out"

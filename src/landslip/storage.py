@@ -175,18 +175,32 @@ def pieces(place: Place, *, what: str) -> Iterator[bytes]:
             while piece := handle.read(PIECE):
                 yield piece
         return
+    yield from _s3_pieces(address, what) if address.startswith("s3://") else _web_pieces(address, what)
+
+
+def _s3_pieces(address: str, what: str) -> Iterator[bytes]:
     total = size_of(address, what=what)
     for start in range(0, total, PIECE):
         stop = min(start + PIECE, total)
-        if address.startswith("s3://"):
-            piece = s3.part_of(address, start, stop, what=what)
-        else:
-            part = http().part(address, start, stop, what=what)
-            piece = part.content[start - part.start : stop - part.start]  # all of it where the server knows no ranges
+        piece = s3.part_of(address, start, stop, what=what)
         if len(piece) != stop - start:
-            message = f"{address}: changed while it was read ({what}); run the same command again"
-            raise RemoteError(message)
+            raise _changed(address, what)
         yield piece
+
+
+def _web_pieces(address: str, what: str) -> Iterator[bytes]:
+    part = http().part(address, 0, PIECE, what=what)
+    total, mark = part.total, part.mark
+    yield part.content  # all of it where the server knows no ranges
+    while part.stop < total:
+        part = http().part(address, part.stop, min(part.stop + PIECE, total), what=what)
+        if (part.total, part.mark) != (total, mark) or part.start == 0:
+            raise _changed(address, what)
+        yield part.content
+
+
+def _changed(address: str, what: str) -> RemoteError:
+    return RemoteError(f"{address}: changed while it was read ({what}); run the same command again")
 
 
 def read_bytes(place: Place, *, what: str) -> bytes:

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from storage_servers import download
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 from landslip import outputs, s3, storage, web
 from landslip.cli.mosaic import command
 from landslip.errors import InputError, LandslipError, MissingInputError, OutputError, RemoteError
-from landslip.files import PARTIAL
+from landslip.files import PARTIAL, make_folder, write_json
 from landslip.outputs import output_folder, working_folder
 from landslip.rasters import open_raster
 
@@ -166,3 +167,11 @@ def test_the_command_line_shows_addresses_as_they_are(bucket, monkeypatch):
     assert done.stderr == (
         f"error: {bucket}/map: neither a finished map (no map.json in it) nor a folder of such; check the path\n"
     )
+
+
+def test_what_writes_to_disk_alone_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = "this is written to disk alone; choose another --out, and copy it"
+    for work in (lambda: make_folder(Path("s3://bucket/study")), lambda: write_json("s3://bucket/a.json", {})):
+        assert message_of(OutputError, work).endswith(words)
+    assert not list(tmp_path.iterdir())

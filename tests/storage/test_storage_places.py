@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from storage_servers import server
 
 from landslip import s3, storage, web
 from landslip.errors import RemoteError
@@ -80,3 +81,19 @@ def test_nobody_at_the_address(credentials, monkeypatch):
     monkeypatch.setattr(web, "TRIES", 2)
     with pytest.raises(RemoteError, match=r"after 2 attempts: .*; check the network and AWS_ENDPOINT_URL"):
         storage.read_bytes("s3://bucket/run/model.json", what="run")
+
+
+def test_a_file_comes_whole_in_pieces(tmp_path, monkeypatch, credentials):
+    content = bytes(range(256)) * 40
+    (tmp_path / "a.bin").write_bytes(content)
+    monkeypatch.setattr(storage, "PIECE", 1000)
+    with server("files", str(tmp_path)) as files, server("drops", "3", files) as address:
+        assert [len(piece) for piece in storage.pieces(f"{address}/a.bin", what="test")] == [1000] * 10 + [240]
+        assert storage.read_bytes(f"{address}/a.bin", what="test") == content
+        assert storage.size_of(f"{address}/a.bin") == len(content)
+        assert storage.is_file(f"{address}/a.bin")
+        assert not storage.is_file(f"{address}/b.bin")
+        with storage.nearby(Path(f"{address}/a.bin"), what="test") as local:
+            assert local.name == "a.bin"
+            assert local.read_bytes() == content
+        assert not local.exists()

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from storage_servers import download, server, upload
+from typer.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "mapping"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "scene"))
@@ -15,6 +17,7 @@ from mapping_helpers import scene_layers, unet_bundle, write_scene
 from scene_inputs import write_dem, write_image, write_polygons
 
 from landslip.bundle import Bundle
+from landslip.cli.map_ import command as map_command
 from landslip.mapping.config import MapConfig
 from landslip.mapping.mosaic import mosaic_maps
 from landslip.mapping.prepare import member_of
@@ -81,12 +84,10 @@ def test_a_scene_from_s3_to_s3(inputs, bucket, tmp_path):
 def test_a_scene_through_a_server_that_drops_connections(inputs, tmp_path, credentials, every):
     build_scene(config(inputs), tmp_path / "local")
     with server("files", str(inputs)) as files, server("drops", str(every), files) as address:
-        for number in range(2 if every == 10 else 1):
-            build_scene(config(address), tmp_path / f"remote{number}")
-            there = {path.name: path.read_bytes() for path in (tmp_path / f"remote{number}").iterdir()}
-            same_scene(tmp_path / "local", there)
+        build_scene(config(address), tmp_path / "remote")
         dropped = int(urllib.request.urlopen(f"{address}/drops").read())
-    assert dropped > 3
+    same_scene(tmp_path / "local", {path.name: path.read_bytes() for path in (tmp_path / "remote").iterdir()})
+    assert dropped >= 2  # one before, one within an answer
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +154,22 @@ def test_a_mosaic_from_s3_to_s3(mapped, bucket):
     ):
         assert np.array_equal(read_window(virtual), read_window(real), equal_nan=True)
     assert str(result.folder) == str(Path(f"{bucket}/mosaic"))
+
+
+def test_the_command_line_takes_addresses(mapped, bucket):
+    upload(mapped / "run", f"{bucket}/run")
+    upload(mapped / "valley", f"{bucket}/valley")
+    app = typer.Typer()
+    app.command()(map_command)
+    words = ["--tile", "32", "--overlap", "8", "--device", "cpu", "--precision", "float32", "--no-page"]
+    given = [f"{bucket}/run", f"{bucket}/valley", "--out", f"{bucket}/map", *words]
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith(f"{bucket}/map: ")
+    content = json.loads(download(f"{bucket}/map")["map.json"])
+    assert (content["scene"]["name"], content["models"][0]["name"]) == ("valley", "run")
+    again = CliRunner().invoke(app, [*given, "--quiet"])
+    assert again.stderr == (
+        f"error: {bucket}/map: holds a finished map already; choose another --out, or remove the folder\n"
+    )
+    assert CliRunner().invoke(app, [*given, "--resume"]).stdout == done.stdout
