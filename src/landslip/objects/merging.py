@@ -216,7 +216,7 @@ class Merger:
         shrink
             Whether to move the living nodes together now and then.
         """
-        done = count = 0
+        done = 0
         rim = np.empty(0, np.int32)
         low = high = 0
         if proof:
@@ -227,10 +227,10 @@ class Merger:
         while passes is None or done < passes:
             if proof:
                 rules = (self.criterion.steps, limit, rim, low, high)
-                low, high = high, int(steps.spread_taint(self.graph, *rules, self._merged, count))
+                low, high = high, int(steps.spread_taint(self.graph, *rules))
             done += 1
             self.passes += 1
-            merged = count = self._one_pass(limit)
+            merged = self._one_pass(limit)
             if shrink and self.alive < 0.5 * self.graph.pixel.size:
                 self._drop_dead()
             if not merged and not proof:

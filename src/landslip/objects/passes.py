@@ -52,6 +52,10 @@ from landslip.objects.compiled import (
 )
 from landslip.objects.costs import UNSURE, exact_best, exact_cost, join_exact, kept, rough_cost, set_record
 
+BEHIND, RING = 128, 1024
+"""How many neighbours are told before the first of them looks for its least pair again, while it is still at hand;
+and how many may be waiting for that."""
+
 AHEAD = 4
 """How many merged nodes ahead memory is asked for."""
 
@@ -80,7 +84,7 @@ def _rough_best(word, real, record, best, i):
 
 @compiled
 def select(graph, low, high, previous, token, limit, criterion, screen, merged):
-    """Merge the mutually least pairs that a node of the range speaks for.
+    """Merge the mutually least pairs that a node of the range speaks for, tainted ones left out.
 
     ``merged[low:]`` gets the survivors. Return how many they are, how many further blocks their lists take at
     most, the most blocks that any two of them have together, and the number of entries of all.
@@ -97,7 +101,8 @@ def select(graph, low, high, previous, token, limit, criterion, screen, merged):
         # one of the two speaks for the pair: the only dirty one, or the lower
         yields = (dirty[known] == previous) & (pixel[known] < pixel[i])
         merged[found] = i
-        found += (dirty[i] == previous) & (state[i] != DEAD) & (k >= 0) & (best[known] == i) & (not yields)
+        proven = (taint[i] == 0) & (taint[known] == 0)
+        found += (dirty[i] == previous) & (state[i] != DEAD) & (k >= 0) & (best[known] == i) & (not yields) & proven
     count = 0
     for q in range(low, found):
         if q + 4 * AHEAD < found:
@@ -137,8 +142,6 @@ def select(graph, low, high, previous, token, limit, criterion, screen, merged):
         join_boxes(box, s, d)
         perimeter = get(word, at + PERIMETER) + get(word, gone + PERIMETER) - 2 * shared
         set_record(steps, word, real, exact, box, s, size_1 + size_2, perimeter, screen)
-        if taint[s] != taint[d]:
-            taint[s] = 1
         state[s] = token
         state[d] = DEAD
         parent[d] = s
@@ -211,6 +214,7 @@ def rebuild(
     beyond = np.empty(64, np.int32)
     strangers = 0
     open_nodes = 0
+    later, soon, done = np.empty(RING, np.int32), np.int64(0), np.int64(0)
     never, unknown = np.float32(np.inf), np.float32(np.nan)
     always = never if small > 0.0 else np.float32(0.0)
     for q in range(first, first + count):
@@ -318,11 +322,21 @@ def rebuild(
                 lost = not (better | keep)
                 put(best, j, OPEN if lost else (i if better else np.int64(rival)))
                 put(real, there + BEST_COST, unknown if lost else (f if better else rough))
-                put(waiting, open_nodes, j)
-                open_nodes += lost & (rival != OPEN)
+                put(later, soon & (RING - 1), j)
+                soon += lost & (rival != OPEN)
+                if soon - done == RING:
+                    _look_again(graph, np.int64(get(later, done & (RING - 1))), small, criterion)
+                    done += 1
             else:
                 beyond = _append(beyond, strangers, j)
                 strangers += 1
+        while soon - done > BEHIND:
+            # what the list still says of nodes that are yet to be joined will be put right when they tell
+            j = np.int64(get(later, done & (RING - 1)))
+            done += 1
+            unclear, bound = _rough_best(word, real, j * stride, best, j)
+            if unclear or small > 0.0:
+                _settle(graph, j, bound, small, criterion)
         # keep the list where there is room for it
         size = max((end - 1 + BLOCK - 1) >> 3, 1)
         if size > 1 and size - 1 > get(word, record + ROOM):
@@ -350,6 +364,9 @@ def rebuild(
         unclear, bound = _rough_best(word, real, record, best, i)
         if unclear or small > 0.0:
             _settle(graph, i, bound, small, criterion)
+    for k in range(done, soon):
+        put(waiting, open_nodes, get(later, k & (RING - 1)))
+        open_nodes += 1
     return cursor, open_nodes, beyond[:strangers], stamp
 
 
@@ -370,6 +387,14 @@ def _settle(graph, i, bound, small, criterion):
     chosen, rough = exact_best(graph, i, np.float32(np.inf) if small > 0.0 else bound, small, criterion)
     graph.best[i] = chosen
     graph.real[i * (MEANS + 2 * LANES * len(criterion.steps)) + BEST_COST] = rough
+
+
+@compiled
+def _look_again(graph, i, small, criterion):
+    stride = MEANS + 2 * LANES * len(criterion.steps)
+    unclear, bound = _rough_best(graph.word, graph.real, i * stride, graph.best, i)
+    if unclear or small > 0.0:
+        _settle(graph, i, bound, small, criterion)
 
 
 @compiled
@@ -480,28 +505,26 @@ def restart(graph, low, high, token, criterion, screen, prune, small):
 
 
 @compiled
-def spread_taint(graph, steps, limit, rim, low, high, merged, count):
+def spread_taint(graph, steps, limit, rim, low, high):
     """Taint what the coming pass might get wrong.
 
-    A node's decision depends on its own neighbours, and on the neighbours of the one it would merge with. Newly
-    tainted are ``rim[low:high]`` and, of the nodes merged in the last pass, those that a tainted one is part of.
-    What is tainted now is put behind; return where it ends.
+    A node's decision depends on its own neighbours, and on the neighbours of the one it would merge with. Tainted
+    nodes stay as they are. Newly tainted are ``rim[low:high]``; what is tainted now is put behind. Return where
+    it ends.
     """
-    word, real, taint, state, best = graph.word, graph.real, graph.taint, graph.state, graph.best
+    word, real, taint, best = graph.word, graph.real, graph.taint, graph.best
     stride = MEANS + 2 * LANES * len(steps)
     end = high
-    for q in range(low, high + count):
-        i = np.int64(rim[q] if q < high else merged[q - high])
-        if taint[i] == 1 and state[i] != DEAD:
-            taint[i] = 2
-            for number in range(np.int64(get(word, i * stride + BLOCKS))):
-                block = block_at(word, i * stride, number)
-                for k in range(BLOCK):
-                    j = np.int64(get(word, block + NAME + k))
-                    if taint[j] == 0:
-                        taint[j] = 3
-                        rim[end] = j
-                        end += 1
+    for q in range(low, high):
+        i = np.int64(rim[q])
+        for number in range(np.int64(get(word, i * stride + BLOCKS))):
+            block = block_at(word, i * stride, number)
+            for k in range(BLOCK):
+                j = np.int64(get(word, block + NAME + k))
+                if taint[j] == 0:
+                    taint[j] = 1
+                    rim[end] = j
+                    end += 1
     near = end
     for q in range(high, near):
         i = np.int64(rim[q])
@@ -512,9 +535,7 @@ def spread_taint(graph, steps, limit, rim, low, high, merged, count):
                 if taint[j] == 0 and best[j] == i:
                     rough = np.float64(get(real, j * stride + BEST_COST))
                     if rough - np.float64(get(real, j * stride + ERROR)) < limit:
-                        taint[j] = 3
+                        taint[j] = 1
                         rim[end] = j
                         end += 1
-    for q in range(high, end):
-        taint[rim[q]] = 1
     return end
