@@ -117,7 +117,8 @@ def open_raster(path: str | os.PathLike[str], *, what: str = "raster") -> Iterat
     """
     name = os.fspath(path)
     remote = storage.address_of(name) is not None
-    if not remote and not name.startswith("/vsi") and not Path(name).exists():
+    elsewhere = remote or "://" in name or name.startswith("/vsi")  # GDAL knows more places than we do
+    if not elsewhere and not Path(name).exists():
         message = f"{name}: no such file ({what}); check the path"
         raise MissingInputError(message)
     try:

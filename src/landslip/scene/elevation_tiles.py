@@ -280,7 +280,7 @@ def _expanded(paths: Sequence[str | Path]) -> list[str]:
     found: list[str] = []
     for path in paths:
         folder = Path(path)
-        if address_of(path) or not folder.is_dir():
+        if address_of(path) or "://" in str(path) or not folder.is_dir():
             found.append(str(path))
             continue
         members = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)

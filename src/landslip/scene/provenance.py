@@ -32,7 +32,7 @@ def checksums(paths: Sequence[str], progress: Progress) -> list[dict[str, Any]]:
     entries = []
     with progress.task("checksums", len(paths)) as task:
         for path in paths:
-            remote = address_of(path) is not None or path.startswith("/vsi")
+            remote = address_of(path) is not None or "://" in path or path.startswith("/vsi")
             entries.append({"file": _name(path), "sha256": None if remote else sha256(path)})
             task.advance()
     return entries

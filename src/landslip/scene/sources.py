@@ -87,7 +87,7 @@ def _read_one(path: str, options: ReadOptions) -> list[Image]:
 
 
 def _is_plain_raster(path: str) -> bool:
-    if address_of(path) or path.startswith("/vsi"):
+    if address_of(path) or "://" in path or path.startswith("/vsi"):
         return Path(path.partition("?")[0]).suffix.lower() in SUFFIXES
     local = Path(path)
     with reading(local):
