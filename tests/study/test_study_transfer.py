@@ -5,14 +5,14 @@ import pytest
 from study_data import OPTIONS, TINY, make_area
 
 from landslip.data.tileset import Part, TileSet
-from landslip.errors import ConfigError, InputError
+from landslip.errors import ConfigError, InputError, SplitError
 from landslip.layers.stack import as_raster
 from landslip.progress import SILENT
 from landslip.splits import SplitConfig
 from landslip.study.config import DataConfig, RowConfig, StudyConfig
 from landslip.study.design import plan_rows
 from landslip.study.sources import Area, PatchPlaces, Source, number_landslides
-from landslip.study.transfer import check_places, fine_tuning, run_transfer
+from landslip.study.transfer import check_places, check_split, fine_tuning, run_transfer
 from landslip.study.warning import warning_against_drop
 from landslip.training import TrainConfig
 
@@ -184,3 +184,28 @@ def test_dry_run_counts_the_runs_of_the_matrix(monkeypatch, tmp_path):
     assert told.startswith("other work kept the processors busy while this was timed: about ")
     tuned = probe_study(config.model_copy(update={"transfer_tiles": 4}), tmp_path / "out").rows[-1]
     assert tuned.runs == 8
+
+
+def test_a_place_without_landslides_in_a_part_is_named_before_anything_is_trained():
+    source = two_regions()
+    config = StudyConfig(data=DataConfig.from_dict({"patches": "p", "region_names": {"2": "Iburi"}}), layers=("red",))
+    config = config.model_copy(update={"split": SplitConfig(block_tiles=1, buffer_px=0, tile=32)})
+    check_split(source, ("red",), config)
+    held_out = config.model_copy(update={"split": config.split.model_copy(update={"test_regions": (2,)})})
+    with pytest.raises(SplitError, match=r"transfer, 1: no test pixel is left by the split"):
+        check_split(source, ("red",), held_out)
+    label = source.areas[0].label.copy()
+    label[48 * 32 :] = 0
+    bare = replace(source, areas=(replace(source.areas[0], label=label),))
+    with pytest.raises(SplitError, match=r"transfer, Iburi: not a single landslide in the training part"):
+        check_split(bare, ("red",), config)
+
+
+def test_a_scene_without_landslides_in_a_part_is_named_too():
+    areas = tuple(make_area(seed=i, region=i) for i in (0, 1))
+    label = areas[1].label.copy()
+    label[:, 256:] = 0
+    config = StudyConfig(data=DataConfig(scenes=("north", "south")), split=SplitConfig(tile=32, buffer_px=8))
+    check_split(Source(areas), ("red",), config)
+    with pytest.raises(SplitError, match="transfer, south: not a single landslide in the test part"):
+        check_split(Source((areas[0], replace(areas[1], label=label))), ("red",), config)

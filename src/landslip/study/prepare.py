@@ -19,7 +19,7 @@ from landslip.data.tileset import Part, TileSet
 from landslip.layers.catalogue import Bands, bands_needed, require_bands
 from landslip.layers.fit import FittedRecipe, ObjectOptions, fit_recipe
 from landslip.layers.stack import as_patches, patch_regions
-from landslip.splits import Split, SplitConfig, check_parts, split_patches, split_scene
+from landslip.splits import PatchSplit, Split, SplitConfig, check_parts, split_patches, split_scene
 from landslip.study.config import DataConfig, StudyConfig
 from landslip.study.sources import Area, PatchPlaces, Source
 
@@ -111,7 +111,7 @@ def prepare(source: Source, base: Sequence[str], layers: Sequence[str], fold: Fo
     """
     if source.places is not None:
         return _prepare_patches(source.areas[0], source.places, layers, fold, config)
-    splits = _split_scenes(source, base, fold, config.data)
+    splits = split_scenes(source, base, fold, config.data)
     bands, training, landslide, regions = _side_by_side(source, splits, fold.split)
     if fold.only is not None:
         mine = [np.full((len(area.label), 1), area.region == fold.only) for area in source.areas]
@@ -129,7 +129,8 @@ def prepare(source: Source, base: Sequence[str], layers: Sequence[str], fold: Fo
     return Prepared(_described(tiles, source, config), splits)
 
 
-def _split_scenes(source: Source, base: Sequence[str], fold: Fold, data: DataConfig) -> tuple[Split, ...]:
+def split_scenes(source: Source, base: Sequence[str], fold: Fold, data: DataConfig) -> tuple[Split, ...]:
+    """Split every scene; together they must have landslides in every part."""
     require_bands(base, source.bands)
     stored = bands_needed(base)
     splits = []
@@ -256,11 +257,7 @@ def _prepare_patches(
     area: Area, places: PatchPlaces, layers: Sequence[str], fold: Fold, config: StudyConfig
 ) -> Prepared:
     n, size = len(places.row), places.size
-    hits = (area.label.reshape(n, -1) == 1).sum(axis=1)
-    settings = fold.split.model_copy(update={"tile": size})
-    split = split_patches(
-        places.row, places.col, places.region, settings, supplied=places.supplied, landslide=hits, check=False
-    )
+    split, hits = split_of_patches(area, places, fold)
     check_parts(split.part, hits, where=_named(fold, "the patches"))
     trained = (split.part == Part.TRAIN) & ((fold.only is None) | (places.region == (fold.only or 0)))
     training = np.repeat(trained, size)[:, None] & np.ones((1, size), np.bool_)
@@ -287,6 +284,16 @@ def _prepare_patches(
         places.row, places.col, places.region, places.index.astype(np.int64), recipe,
     )  # fmt: skip
     return Prepared(_described(tiles.subset(used), Source((area,), places), config))
+
+
+def split_of_patches(area: Area, places: PatchPlaces, fold: Fold) -> tuple[PatchSplit, NDArray[np.int64]]:
+    """Split a patch set, and count the landslide pixels of each patch; nothing is refused."""
+    hits = (area.label.reshape(len(places.row), -1) == 1).sum(axis=1)
+    settings = fold.split.model_copy(update={"tile": places.size})
+    split = split_patches(
+        places.row, places.col, places.region, settings, supplied=places.supplied, landslide=hits, check=False
+    )
+    return split, hits
 
 
 def _scale_on_some(

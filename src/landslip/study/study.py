@@ -29,7 +29,7 @@ from landslip.study.runs import Run, execute, plan_runs
 from landslip.study.sources import Source, open_source
 from landslip.study.statistics import Draws, claims, factor_effects
 from landslip.study.tables import as_csv, as_markdown, as_text, table_rows
-from landslip.study.transfer import check_places, run_transfer
+from landslip.study.transfer import check_places, check_split, run_transfer
 
 log = logging.getLogger(__name__)
 
@@ -157,9 +157,10 @@ def make_plan(config: StudyConfig, folder: Path, *, progress: Progress = SILENT)
     with progress.task("reading data", 1) as task:
         source = open_source(config.data, seed=config.split.seed, bands=lambda there: bands_of_study(config, there))
         task.advance()
+    base = base_layers(config, source.bands)
     if config.transfer:
         check_places(source)
-    base = base_layers(config, source.bands)
+        check_split(source, base, config)
     rows = plan_rows(config, source.bands)
     layers = tuple(dict.fromkeys(name for row in rows for name in row.layers))
     layers = tuple(dict.fromkeys((*base, *layers)))

@@ -19,9 +19,10 @@ from landslip.errors import ConfigError, InputError
 from landslip.files import sha256
 from landslip.progress import Progress
 from landslip.scoring import confusions_by_group
+from landslip.splits import check_parts
 from landslip.study.config import RowConfig, StudyConfig
 from landslip.study.evaluate import outside_range
-from landslip.study.prepare import Fold, prepare, regions_of
+from landslip.study.prepare import Fold, prepare, regions_of, split_of_patches, split_scenes
 from landslip.study.runs import PREDICTIONS, Run, execute, load_predictions, plan_runs
 from landslip.study.sources import Source
 from landslip.study.statistics import Draws, row_estimates
@@ -50,6 +51,26 @@ class Place:
     def own(self) -> Any:  # noqa: ANN401 - a mask
         """Mask of its own training and validation tiles and of all places' test tiles."""
         return (self.tiles.region == self.region) | (self.tiles.part == Part.TEST)
+
+
+def check_split(source: Source, base: tuple[str, ...], config: StudyConfig) -> None:
+    """Refuse a split that leaves a place without landslides in a part, before anything is trained.
+
+    Raises
+    ------
+    SplitError
+        Which place, and what to change.
+    """
+    fold = Fold("main", config.split, "")
+    if source.places is None:
+        for area, scene in zip(source.areas, split_scenes(source, base, fold, config.data), strict=True):
+            hits = (area.label == 1).ravel()
+            check_parts(scene.part.ravel(), hits, where=f"transfer, {config.data.place(area.region)}")
+        return
+    patches, landslide = split_of_patches(source.areas[0], source.places, fold)
+    for region in regions_of(source):
+        here = source.places.region == region
+        check_parts(patches.part[here], landslide[here], where=f"transfer, {config.data.place(region)}")
 
 
 def check_places(source: Source) -> None:
