@@ -30,6 +30,7 @@ COMMANDS = (
     "evaluate",
     "map",
     "mosaic",
+    "export",
     "study",
 )
 """Order in the help: from nothing to an answer, then each step alone. ``map`` lives in ``map_.py``."""

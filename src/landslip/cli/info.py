@@ -12,7 +12,9 @@ from landslip.cli.options import Debug, Json, Quiet
 
 
 def command(
-    path: Annotated[Path, typer.Argument(help="Folder of a scene, run or study.", show_default=False)],
+    path: Annotated[
+        Path, typer.Argument(help="Folder of a scene, run or study, or a run in one file.", show_default=False)
+    ],
     quicklook: Annotated[Path | None, typer.Option("--quicklook", help="Draw a scene as a PNG.")] = None,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -39,6 +41,8 @@ def _kind(path: Path) -> str:
     if not address_of(path) and not path.exists():
         message = f"{path}: no such folder; check the path"
         raise MissingInputError(message)
+    if path.is_file():
+        return "run"
     kind = next((kind for name, kind in _MARKS.items() if is_file(path / name)), None)
     if kind is None:
         message = f"{path}: no finished scene, run or study (none of {', '.join(_MARKS)} in it); check the path"
@@ -69,9 +73,9 @@ def _scene(path: Path, quicklook: Path | None) -> tuple[dict[str, Any], str]:
 
 
 def _run(path: Path) -> tuple[dict[str, Any], str]:
-    from landslip.files import read_complete
+    from landslip.bundle import read_description
 
-    model = read_complete(path, "model.json", what="run")
+    model = read_description(path)
     architecture, recipe = model.get("architecture", {}), model.get("recipe", {})
     content = {
         "kind": "run",
