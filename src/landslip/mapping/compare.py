@@ -24,7 +24,7 @@ from landslip.mapping.config import MapConfig
 from landslip.mapping.filters import burn_polygons, polygons_on
 from landslip.mapping.network import Member
 from landslip.mapping.outlines import Outliner
-from landslip.mapping.record import MAP_JSON, MapResult
+from landslip.mapping.result import MAP_JSON, MapResult
 from landslip.mapping.run import LANDSLIDES, map_scene
 from landslip.mapping.style import comparison_style
 from landslip.mapping.writing import Layer, write_geopackage

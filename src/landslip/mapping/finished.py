@@ -22,8 +22,7 @@ from landslip.errors import FormatError, InputError, MissingInputError
 from landslip.files import read_json
 from landslip.grid import Grid
 from landslip.mapping.fields import FIELDS
-from landslip.mapping.predict import PROBABILITY
-from landslip.mapping.record import LOG_JSON, MAP_JSON, MapResult
+from landslip.mapping.result import LOG_JSON, MAP_JSON, PROBABILITY, MapResult
 from landslip.storage import absolute, address_of, is_file, names_in
 
 POLYGONS = "landslides.gpkg"

@@ -29,7 +29,7 @@ from landslip.mapping.merging import PARTS, Merger
 from landslip.mapping.mosaic_config import MosaicConfig
 from landslip.mapping.mosaic_items import item_collection
 from landslip.mapping.mosaic_vrt import Source, vrt_text
-from landslip.mapping.record import MAP_JSON
+from landslip.mapping.result import MAP_JSON
 from landslip.mapping.style import landslide_style
 from landslip.mapping.writing import BATCH, Layer, geopackage_to_parquet, write_geopackage
 from landslip.outputs import output_folder

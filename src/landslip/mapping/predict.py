@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rasterio.io import DatasetWriter
 
 from landslip.files import atomic_path
+from landslip.mapping import result
 from landslip.mapping.blending import Band, Blender, WindowPlan
 from landslip.mapping.config import PredictConfig
 from landslip.mapping.network import Forward
@@ -28,7 +29,7 @@ from landslip.windows import Window
 
 log = logging.getLogger(__name__)
 
-PROBABILITY = "probability.tif"
+PROBABILITY = result.PROBABILITY
 CACHE_MB = 64
 """GDAL's cache of decoded tiles; by default it would take a twentieth of the machine's memory."""
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import time
-from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -14,65 +12,19 @@ import pandas as pd
 import torch
 
 from landslip._version import __version__
-from landslip.files import FORMAT, read_complete, sha256, write_json
+from landslip.files import FORMAT, sha256, write_json
 from landslip.mapping.config import MapConfig
 from landslip.mapping.landslides import Landslides
-from landslip.mapping.predict import PROBABILITY
 from landslip.mapping.prepare import Prepared, scene_identity
+from landslip.mapping.result import LOG_JSON, MAP_JSON, MapResult
 from landslip.scene.store import Scene
 from landslip.storage import absolute
 
-MAP_JSON = "map.json"
-LOG_JSON = "log.json"
+__all__ = [
+    "LOG_JSON", "MAP_JSON", "MapResult", "areas_of", "file_settings", "map_content", "raster_tags", "write_log",
+]  # fmt: skip
+
 _UNLISTED = (".lock", MAP_JSON, LOG_JSON)
-
-
-@dataclass(frozen=True)
-class MapResult:
-    """A finished map.
-
-    Parameters
-    ----------
-    folder
-        Where its files are.
-    content
-        What ``map.json`` says.
-    """
-
-    folder: Path
-    content: dict[str, Any]
-
-    @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> MapResult:
-        """Open a finished map.
-
-        Raises
-        ------
-        MissingInputError, FormatError
-            Not there, unfinished, damaged or newer.
-        """
-        return cls(Path(folder), read_complete(folder, MAP_JSON, what="map"))
-
-    @property
-    def probability(self) -> Path:
-        """The probability raster."""
-        return self.folder / PROBABILITY
-
-    @property
-    def threshold(self) -> float:
-        """Probability from which pixels were landslide."""
-        return float(self.content["threshold"])
-
-    @property
-    def summary(self) -> str:
-        """What was found, in a line or two."""
-        areas, counts = self.content["areas_m2"], self.content["counts"]
-        text = (
-            f"{counts['landslides']} landslides, {areas['landslides'] / 1e6:.3f} km² of "
-            f"{areas['mapped'] / 1e6:.3f} km² mapped"
-        )
-        missing = [f"{reason} {area / 1e6:.3f} km²" for reason, area in areas["unmapped"].items()]
-        return text + (f"; not mapped: {', '.join(missing)}" if missing else "")
 
 
 def file_settings(config: MapConfig) -> dict[str, Any]:
