@@ -12,10 +12,12 @@ from typer.testing import CliRunner
 
 from landslip import outputs, s3, storage, web
 from landslip.cli.mosaic import command
-from landslip.errors import InputError, LandslipError, MissingInputError, OutputError, RemoteError
+from landslip.errors import FormatError, InputError, LandslipError, MissingInputError, OutputError, RemoteError
 from landslip.files import PARTIAL, make_folder, write_json
 from landslip.outputs import output_folder, working_folder
 from landslip.rasters import open_raster
+from landslip.scene.remarks import Remarks
+from landslip.scene.sources import ReadOptions, read_images
 
 
 def write(folder, text="one"):
@@ -89,6 +91,13 @@ def test_a_process_on_another_machine_is_named(bucket):
     ):
         pass
     assert storage.is_file(f"{bucket}/map/.lock")
+
+
+def test_an_object_in_the_lock_s_place_is_left_alone(bucket):
+    s3.create(f"{bucket}/map/.lock", b"mine")
+    said = message_of(FormatError, lambda: enter(f"{bucket}/map"))
+    assert said == f"{bucket}/map/.lock: not a lock of landslip's; remove it, or choose another --out"
+    assert storage.read_bytes(f"{bucket}/map/.lock", what="lock") == b"mine"
 
 
 def message_of(kind, work):
@@ -175,3 +184,24 @@ def test_what_writes_to_disk_alone_says_so(tmp_path, monkeypatch):
     for work in (lambda: make_folder(Path("s3://bucket/study")), lambda: write_json("s3://bucket/a.json", {})):
         assert message_of(OutputError, work).endswith(words)
     assert not list(tmp_path.iterdir())
+
+
+def test_images_that_cannot_be_had_by_address(bucket):
+    for image, kind, words in (
+        ("product.zip", InputError, "archives are read from disk alone; copy it, or give the address of the unpacked"),
+        ("nothing", MissingInputError, "nothing is there; check the address"),
+        ("item.json", MissingInputError, "no such file (STAC item); check the address"),
+        ("B04.tif", MissingInputError, "no such file (image); check the address"),
+    ):
+        said = message_of(kind, lambda name=image: read_images([f"{bucket}/{name}"], ReadOptions(), Remarks()))
+        assert storage.shown(said).startswith(f"{bucket}/{image}: {words}")
+
+
+def test_a_file_that_changes_while_it_is_read(bucket, monkeypatch):
+    s3.create(f"{bucket}/a.json", b"0123456789")
+    monkeypatch.setattr(storage, "PIECE", 6)
+    pieces = storage.pieces(f"{bucket}/a.json", what="run")
+    assert next(pieces) == b"012345"
+    s3.perform(bucket, lambda fs: fs.pipe_file(f"{bucket}/a.json", b"0123456"))
+    said = message_of(RemoteError, lambda: next(pieces))
+    assert said == f"{bucket}/a.json: changed while it was read (run); run the same command again"

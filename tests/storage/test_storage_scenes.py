@@ -18,6 +18,7 @@ from scene_inputs import write_dem, write_image, write_polygons
 
 from landslip.bundle import Bundle
 from landslip.cli.map_ import command as map_command
+from landslip.mapping import run
 from landslip.mapping.config import MapConfig
 from landslip.mapping.mosaic import mosaic_maps
 from landslip.mapping.prepare import member_of
@@ -123,6 +124,25 @@ def test_a_map_to_s3_through_a_server_that_drops_connections(mapped, bucket, s3_
         dropped = int(urllib.request.urlopen(f"{address}/drops").read())
     assert dropped > 3
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    there = download(f"{bucket}/map")
+    for path in (mapped / "maps/valley").iterdir():
+        assert path.name == "log.json" or path.read_bytes() == there[path.name], path.name
+
+
+def test_an_interrupted_map_goes_on_from_the_working_folder(mapped, bucket, monkeypatch):
+    member = member_of(Bundle.load(mapped / "run"), "run")
+    scene = Scene.open(mapped / "valley")
+
+    def interrupt(*given, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run, "find_landslides", interrupt)
+        map_scene(member, scene, f"{bucket}/map", SETTINGS)
+    assert download(f"{bucket}/map") == {}
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "predict_bands", interrupt)  # not asked again: the raster is there
+        map_scene(member, scene, f"{bucket}/map", SETTINGS, resume=True)
     there = download(f"{bucket}/map")
     for path in (mapped / "maps/valley").iterdir():
         assert path.name == "log.json" or path.read_bytes() == there[path.name], path.name
