@@ -84,6 +84,29 @@ def test_patches_train_and_resume(run, patches, tmp_path):
     assert err.strip().endswith("run: holds a run already; choose another --out, or go on with --resume")
 
 
+def test_a_dry_run_looks_at_the_data_and_trains_nothing(run, patches, tmp_path):
+    config = write(tmp_path / "c.toml", f'[data]\npatches = "{patches}"\n{split()}{TRAIN}')
+    code, out, err = run("train", config, "--out", tmp_path / "run", "--dry-run", "--json", "--quiet")
+    assert (code, err) == (0, "")
+    content = json.loads(out)
+    assert set(content["parts"]) == {"train", "validation", "test"}
+    assert sum(part["tiles"] for part in content["parts"].values()) > 0
+    assert set(content["layers"]) == {"blue", "green", "red"}
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_odd_is_said_before_training(run, patches, tmp_path):
+    out = tmp_path / "tiles.npz"
+    run("prepare", patches, "--out", out, "--config", write(tmp_path / "p.toml", split()), "--layers", "red,green")
+    tiles = TileSet.load(out)
+    tiles.image[:, 1] = 7
+    tiles.save(out)
+    config = write(tmp_path / "c.toml", f'[data]\ntiles = "{out}"\n{TRAIN}')
+    code, _, err = run("train", config, "--out", tmp_path / "run")
+    assert code == 0
+    assert "note: layer 'green': the same value (7) nearly everywhere in training; it teaches nothing" in err
+
+
 def test_prepared_patches_train_with_object_layers(run, patches, tmp_path):
     settings = write(tmp_path / "p.toml", split("blocks") + "[objects]\nscale = 20.0\n")
     code, out, err = run("prepare", patches, "--out", tmp_path / "tiles.npz", "--config", settings, "--json", "--quiet")

@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 import subprocess
+from xml.etree import ElementTree
 
 import geopandas
 import numpy as np
@@ -116,6 +117,41 @@ def test_geopackage_carries_style_and_comments(finished):
     assert 'attr="confidence"' in qml
     assert comments["volume_m3"].endswith("[m³]")
     assert set(comments) == {field.name for field in FIELDS}
+
+
+def test_styles_are_found_and_read_as_qgis_does(finished):
+    """Its provider makes the table with these columns, asks this question, and draws symbols by their number."""
+    _, result = finished
+    with sqlite3.connect(result.folder / "landslides.gpkg") as database:
+        columns = [(name, kind) for _, name, kind, *_ in database.execute("PRAGMA table_info(layer_styles)")]
+        assert columns == [
+            ("id", "INTEGER"), ("f_table_catalog", "TEXT(256)"), ("f_table_schema", "TEXT(256)"),
+            ("f_table_name", "TEXT(256)"), ("f_geometry_column", "TEXT(256)"), ("styleName", "TEXT(30)"),
+            ("styleQML", "TEXT"), ("styleSLD", "TEXT"), ("useAsDefault", "BOOLEAN"), ("description", "TEXT"),
+            ("owner", "TEXT(30)"), ("ui", "TEXT(30)"), ("update_time", "DATETIME"),
+        ]  # fmt: skip
+        question = (
+            "SELECT styleQML FROM layer_styles WHERE f_table_schema = '' AND f_table_name = ? AND f_geometry_column = ?"
+            " AND useAsDefault = 1 ORDER BY update_time DESC"
+        )
+        found = {name: database.execute(question, (name, "geom")).fetchall() for name in ("landslides", "unmapped")}
+        registered = database.execute(
+            "SELECT data_type FROM gpkg_contents WHERE table_name = 'layer_styles'"
+        ).fetchall()
+    assert registered == [("attributes",)]
+    frame = geopandas.read_file(result.folder / "landslides.gpkg", layer="landslides")
+    for name, rows in found.items():
+        ((text,),) = rows
+        style = ElementTree.fromstring(text)
+        assert style.tag == "qgis"
+        renderer = style.find("renderer-v2[@type='categorizedSymbol']")
+        drawn = {
+            s.get("name") for s in renderer.findall("symbols/symbol[@type='fill']") if s.find("layer/Option/Option")
+        }
+        wanted = [category.get("symbol") for category in renderer.findall("categories/category[@render='true']")]
+        assert wanted == sorted(drawn), name
+    values = {c.get("value") for c in ElementTree.fromstring(found["landslides"][0][0]).iter("category")}
+    assert set(frame["confidence"]) <= values == {"high", "medium", "low"}
 
 
 @pytest.mark.skipif(shutil.which("ogrinfo") is None, reason="needs ogrinfo, Debian package gdal-bin")

@@ -17,6 +17,9 @@ def command(
     ],
     out: Annotated[Path, typer.Option("--out", help="Run folder.", show_default=False)],
     resume: Resume = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Look at the tiles: what each part holds, what is odd; train nothing.")
+    ] = False,
     quiet: Quiet = False,
     debug: Debug = False,
     json: Json = False,
@@ -27,11 +30,19 @@ def command(
     the last epoch's end, with the same result.
     """
     with session(quiet=quiet, debug=debug, as_json=json) as console:
+        from landslip.data.checkup import check_up
         from landslip.study.single import SingleConfig, prepare_tiles
-        from landslip.training import fit
 
         settings = SingleConfig.from_toml(config)
         tiles = prepare_tiles(settings.tiles(), progress=console.progress)
+        found = check_up(tiles)
+        if dry_run:
+            console.result(found.to_dict(), found.text())
+            return
+        for remark in found.remarks:
+            console.say(f"note: {remark}")
+        from landslip.training import fit
+
         bundle = fit(tiles, settings.train, out, resume=resume, progress=console.progress, settings=settings)
         content = {
             "out": str(out),

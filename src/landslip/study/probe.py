@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from landslip.data.checkup import check_up
 from landslip.data.tileset import Part, TileSet
 from landslip.progress import SILENT, Progress
 from landslip.study.checks import check_runs
@@ -168,6 +169,7 @@ def _probe(plan: Plan, folder: Path, progress: Progress) -> Estimate:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     size = max(tiles.image.nbytes for tiles in plan.tiles.values()) / 2**20
     remarks = [f"{found['fold']}: {found['text']}" for found in plan.guards if found["verdict"] != "ok"]
+    remarks += check_up(next(iter(plan.tiles.values()))).remarks  # other folds hold the same pixels, dealt anew
     estimate = Estimate(tuple(rows), peak, size, gpu)
     share = min((speed.share for speed in speeds.values()), default=1.0)
     if share < BUSY:
