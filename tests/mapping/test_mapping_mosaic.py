@@ -156,6 +156,8 @@ def test_maps_of_two_zones_are_joined_in_an_equal_area_projection(tmp_path):
     assert found["area_m2"].iloc[0] == pytest.approx(box.area, rel=1e-5)  # in the projection of the larger part
     assert found["probability_mean"].iloc[0] == 0.8  # a part of 1 m² weighs nothing
     assert sorted(result.content["rasters"]) == ["probability_EPSG32653.vrt", "probability_EPSG32654.vrt"]
+    mosaic_maps([maps / "west"], tmp_path / "m")  # made anew from fewer maps
+    assert [path.name for path in result.folder.glob("*.vrt")] == ["probability.vrt"]
     back = Transformer.from_crs(found.crs, 32654, always_xy=True).transform(found.crown_x[0], found.crown_y[0])
     assert back == pytest.approx((box.centroid.x, box.centroid.y), abs=0.2)
 

@@ -128,7 +128,8 @@ def mosaic_maps(
     crs = choose_crs(maps, config.crs)
     place = Path(absolute(out))
     with output_folder(out, MOSAIC_JSON, replace=True) as folder:
-        (folder / MOSAIC_JSON).unlink(missing_ok=True)  # from here on the folder is no finished mosaic
+        for old in (folder / MOSAIC_JSON, folder / PARQUET, *folder.glob("probability*.vrt")):
+            old.unlink(missing_ok=True)  # the mark first: from here on the folder is no finished mosaic
         tally = _Tally()
         with progress.task("mosaic", len(maps)) as task:
             write_geopackage(folder / GEOPACKAGE, _layers(maps, crs, config, tally, task))
