@@ -146,7 +146,9 @@ def test_styles_are_found_and_read_as_qgis_does(finished):
         assert style.tag == "qgis"
         renderer = style.find("renderer-v2[@type='categorizedSymbol']")
         drawn = {
-            s.get("name") for s in renderer.findall("symbols/symbol[@type='fill']") if s.find("layer/Option/Option")
+            s.get("name")
+            for s in renderer.findall("symbols/symbol[@type='fill']")
+            if s.find("layer/Option/Option") is not None
         }
         wanted = [category.get("symbol") for category in renderer.findall("categories/category[@render='true']")]
         assert wanted == sorted(drawn), name
