@@ -231,7 +231,7 @@ class Merger:
             done += 1
             self.passes += 1
             merged = self._one_pass(limit)
-            if shrink and self.alive < 0.5 * self.graph.pixel.size:
+            if shrink and self.alive < 0.3 * self.graph.pixel.size:
                 self._drop_dead()
             if not merged and not proof:
                 return  # with the proof, taint goes on spreading although nothing merges

@@ -168,14 +168,12 @@ def _shared(word, record, d):
 
 
 @inlined
-def _fetch_neighbours(word, box, state, dirty, parent, mark, best, record, stride):
+def _fetch_neighbours(word, box, parent, mark, best, record, stride):
     for k in range(BLOCK):
         j = np.int64(get(word, record + NAME + k))
         for line in range(0, stride, LINE):
             prefetch(word, j * stride + line)
         prefetch(box, 4 * j)
-        prefetch(state, j)
-        prefetch(dirty, j)
         prefetch(parent, j)
         prefetch(mark, j)
         prefetch(best, j)
@@ -227,10 +225,10 @@ def rebuild(
             prefetch(word, far * stride + LINE)
         if q + AHEAD < first + count:
             near = np.int64(get(merged, q + AHEAD)) * stride
-            _fetch_neighbours(word, box, state, dirty, parent, mark, best, near, stride)
+            _fetch_neighbours(word, box, parent, mark, best, near, stride)
             prefetch(word, np.int64(get(word, near + MORE)) * POOL)
             near = np.int64(get(best, np.int64(get(merged, q + AHEAD)))) * stride
-            _fetch_neighbours(word, box, state, dirty, parent, mark, best, near, stride)
+            _fetch_neighbours(word, box, parent, mark, best, near, stride)
             prefetch(word, np.int64(get(word, near + MORE)) * POOL)
         if q + AHEAD // 2 < first + count:
             near = np.int64(get(merged, q + AHEAD // 2))

@@ -132,11 +132,16 @@ def segment_hierarchy(
         threads=threads,
     )
     planes = Pixels(pixels, check_plane(valid, shape, "valid"), check_plane(regions, shape, "regions"))
-    return segment_planned(planes, options, Plan.of(shape, CORE, PASSES, MARGIN))
+    return segment_planned(planes, options, Plan.of(shape, core_of(shape), PASSES, MARGIN))
 
 
-CORE, PASSES, MARGIN = 512, 7, 38
-"""Windows in memory: after seven passes a fifth of the nodes is left; taint came 34 to 37 pixels deep."""
+PASSES, MARGIN = 7, 38
+"""Passes in windows, after which a fifth of the nodes is left; taint came 34 to 37 pixels deep."""
+
+
+def core_of(shape: tuple[int, int]) -> int:
+    """Return the edge of a window's core: larger ones have less margin, and take more memory at a time."""
+    return 512 if shape[0] * shape[1] < 12_000_000 else 1024
 
 
 def segment_planned(pixels: Pixels, options: Options, plan: Plan) -> NDArray[np.int32]:

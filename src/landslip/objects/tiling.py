@@ -9,6 +9,7 @@ reaches the core, the window is run again with a wider margin.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -332,11 +333,16 @@ def join(parts: Iterator[Graph], sizes: list[Size], task: Task, workers: Workers
     high = np.max([size.ranges[1] for size in sizes], axis=0)
     screen = make_screen(task.criterion, low, high)
     graph = empty_graph(nodes, sum(size.more for size in sizes) + nodes + 64, steps, np.empty(0, np.int32))
-    used = pool_start(nodes, stride)
-    for index, part in enumerate(parts):
-        pool = pool_start(part.pixel.size, MEANS)
-        handover.place_part(part, graph, steps, int(firsts[index]), pool, used, screen)
-        used += sizes[index].more
+    pools = pool_start(nodes, stride) + np.concatenate([[0], np.cumsum([size.more for size in sizes])])
+
+    def place(index: int, part: Graph) -> None:
+        own = pool_start(part.pixel.size, MEANS)
+        handover.place_part(part, graph, steps, int(firsts[index]), own, int(pools[index]), screen)
+
+    for index in range(0, len(sizes), workers.threads):
+        group = list(itertools.islice(parts, workers.threads))
+        workers.map(place, range(index, index + len(group)), group)
+        del group
     rows, cols = task.plan.core
     across = -(-task.shape[1] // cols)
     missing = workers.map(
@@ -346,4 +352,4 @@ def join(parts: Iterator[Graph], sizes: list[Size], task: Task, workers: Workers
     if sum(missing):
         message = f"{sum(missing)} neighbours across windows were not found: the windows contradict each other"
         raise AssertionError(message)
-    return Merger(graph, used, task.criterion, screen, task.prune, workers, alive=nodes)
+    return Merger(graph, int(pools[-1]), task.criterion, screen, task.prune, workers, alive=nodes)
