@@ -323,3 +323,15 @@ def test_limits_name_rows_that_stand_on_fewer_pixels() -> None:
     assert len(told) == 1
     assert "reach everywhere: Data-centric U-Net (55 %)." in told[0]
     assert not any("fewer test pixels" in text for text in limits(study))
+
+
+def test_limits_name_rows_that_were_still_learning() -> None:
+    study = a_study(AHEAD)
+    runs = [[(9, 9), (9, 9), (9, 4)], [(9, 9), (9, 3)], [(9, 2)], [], [(1, 1)]]
+    rows = tuple(
+        replace(row, runs=tuple({"epochs": last, "best_epoch": best} for last, best in of_row))
+        for row, of_row in zip(study.rows, runs, strict=True)
+    )
+    told = [text for text in limits(replace(study, rows=rows)) if "longer training" in text]
+    assert len(told) == 1
+    assert told[0].endswith("order: U-Net and U-Net, steps as data-centric.")

@@ -174,6 +174,7 @@ def _draw_reliability(figure: Any, curve: Curve, color: str) -> None:  # noqa: A
     if curve.size is not None and curve.size.sum() > 0:
         bottom.bar(curve.x, curve.size, width=0.04, color=PALETTE[color], linewidth=0)
         bottom.set_yscale("log")
+        bottom.yaxis.set_minor_formatter("")  # within one power of ten they would be written over one another
         bottom.set_ylabel("pixels")
         bottom.tick_params(axis="y", which="minor", left=False)
         bottom.grid(visible=False)
@@ -280,6 +281,7 @@ def _draw_areas(figure: Any, study: Study, curves: Sequence[Curve]) -> None:  # 
     axes.set(xscale="log", yscale="log", xlabel="area, m²", ylabel="probability density, per m²")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(_power_of_ten)
+        axis.set_minor_formatter("")
 
 
 def _power_of_ten(value: float, _: int | None = None) -> str:

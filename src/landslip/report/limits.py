@@ -45,6 +45,7 @@ def limits(study: Study) -> tuple[str, ...]:
             "measured on the same pixels and do not rank against each other."
         )
     found += _on_fewer_pixels(study)
+    found += _still_learning(study)
     own = [*(study.info.get("limits") or []), *(study.info.get("warnings") or [])]
     said = study.info.get("claims_reason") or ""  # already told above, in full
     found += [sentence(str(text)) for text in own if text and text != said]
@@ -61,6 +62,23 @@ def _on_fewer_pixels(study: Study) -> list[str]:
     return [
         f"Scored on fewer test pixels than the other rows, because a layer does not reach everywhere: {listed(fewer)}. "
         "Table 1 is not like for like there; comparisons of pairs use the pixels that both have."
+    ]
+
+
+def _still_learning(study: Study) -> list[str]:
+    # Rows that were stopped while they still got better say more about the length of training than about the data.
+    known = {
+        row.label: [
+            run["best_epoch"] == run["epochs"] for run in row.runs if run.get("best_epoch") and run.get("epochs")
+        ]
+        for row in study.rows
+    }
+    short = [label for label, last in known.items() if 2 * sum(last) > len(last)]
+    if not short:
+        return []
+    return [
+        f"Least validation loss in the last epoch in most of their runs, so that longer training may change scores and "
+        f"order: {listed(short)}."
     ]
 
 
