@@ -100,6 +100,12 @@ def test_missing_entries(folder, key):
     refused(folder, f"entry '{key}' is missing or wrong; the run is damaged, train it again")
 
 
+@pytest.mark.parametrize("change", [{"threshold": "high"}, {"scores": 3}, {"training": 7}, {"architecture": 5}])
+def test_entries_of_the_wrong_kind(folder, change):
+    edit(folder, **change)
+    refused(folder, r"model\.json: an entry is of the wrong kind; the run is damaged, train it again")
+
+
 def test_missing_statistics(folder):
     recipe = make().recipe.to_dict()
     del recipe["statistics"]["slope"]

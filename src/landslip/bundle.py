@@ -54,8 +54,8 @@ class Bundle:
     licence
         Of the training data.
     training
-        How it was trained: best epoch, updates, precision, device, settings; ``grounds``: name and grid of each
-        scene that it was trained, chosen or tested on.
+        How it was trained: best epoch, updates, precision, device, settings; ``grounds``: name of each
+        scene (with its grid) or patch set (with its regions) that it was trained, chosen or tested on.
     """
 
     architecture: dict[str, Any]
@@ -136,13 +136,20 @@ class Bundle:
         described, weights = (path, path) if path.is_file() else (path / MODEL, path / WEIGHTS)
         try:
             architecture = dict(content["architecture"])
-            recipe = Recipe.from_dict(content["recipe"], where=f"{described}: recipe")
+            recipe = Recipe.from_dict(content["recipe"], where="recipe")
             threshold = float(content["threshold"])
             layers = int(architecture["in_channels"])
             checksum = str(content["weights_sha256"])
             name, options = architecture["name"], architecture["options"]
+            scores, training = (dict(content.get(key) or {}) for key in ("scores", "training"))
+            for ground in training.get("grounds", ()):
+                dict(ground)
         except (KeyError, TypeError, ValueError) as error:
-            what = str(error) if isinstance(error, ConfigError) else f"entry {error} is missing or wrong"
+            what = "an entry is of the wrong kind"
+            if isinstance(error, ConfigError):
+                what = str(error)
+            elif isinstance(error, KeyError):
+                what = f"entry {error} is missing or wrong"
             message = f"{described}: {what}; the run is damaged, train it again"
             raise FormatError(message) from error
         if not isinstance(name, str) or not isinstance(options, dict) or not 0 < threshold < 1:
@@ -159,9 +166,9 @@ class Bundle:
             recipe,
             threshold,
             _read_state(weights),
-            dict(content.get("scores") or {}),
+            scores,
             str(content.get("licence") or ""),
-            dict(content.get("training") or {}),
+            training,
         )
         bundle._check(path, weights, checksum)
         return bundle

@@ -160,11 +160,22 @@ def read_window(
 def read_reduced(
     dataset: DatasetReader, bands: Sequence[int], shape: tuple[int, ...], *, average: bool = True
 ) -> NDArray[Any]:
-    """Read bands (1-based) of a whole raster at fewer pixels, from its overviews, as ``(bands, *shape)``."""
+    """Read bands (1-based) of a whole raster at fewer pixels, from its overviews, as ``(bands, *shape)``.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_window`.
+    """
     resampling = Resampling.average if average else Resampling.nearest
-    return patiently(
-        lambda: dataset.read(list(bands), out_shape=(len(bands), *shape), resampling=resampling), dataset.name
-    )
+    try:
+        return patiently(
+            lambda: dataset.read(list(bands), out_shape=(len(bands), *shape), resampling=resampling), dataset.name
+        )
+    except RasterioError as error:
+        name = storage.shown(dataset.name)
+        message = f"{name}: pixels cannot be read, the file is truncated or damaged ({_first_line(error)})"
+        raise InputError(message) from error
 
 
 @contextlib.contextmanager

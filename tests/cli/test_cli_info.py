@@ -122,6 +122,25 @@ def test_what_is_no_such_thing(tmp_path, make, message):
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "change"),
+    [
+        ("model.json", RUN, {"threshold": "high"}),
+        ("model.json", RUN, {"recipe": 3}),
+        ("model.json", RUN, {"scores": {"test": 5}}),
+        ("model.json", RUN, {"scores": {"test": {"at_half": {"f1": 1.0}}}}),
+        ("study.json", STUDY, {"rows": 5}),
+        ("study.json", STUDY, {"rows": ["unet"]}),
+    ],
+)
+def test_entries_of_the_wrong_kind_are_damage(tmp_path, name, content, change):
+    (tmp_path / name).write_text(json.dumps(content | change))
+    result = run(tmp_path)
+    assert result.exit_code == 1
+    assert "an entry is missing or of the wrong kind; the " in result.stderr
+    assert result.stderr.strip().endswith(" is damaged, make it again")
+
+
 def test_only_scenes_are_drawn(tmp_path):
     (tmp_path / "model.json").write_text(json.dumps(RUN))
     result = run(tmp_path, "--quicklook", tmp_path / "q.png")

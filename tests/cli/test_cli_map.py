@@ -97,6 +97,11 @@ def test_ensemble_and_uncertainty(run, scene, tmp_path):
     assert [model["name"] for model in json.loads(done.stdout)["models"]] == ["run", "other"]
 
 
+def test_a_run_is_not_averaged_with_itself(run, scene, tmp_path):
+    line = error_line(run, scene.path, "--out", tmp_path / "out", "--ensemble", run / ".." / run.name)
+    assert "the run is in the ensemble twice, which adds nothing; take another, or leave it out" in line
+
+
 def test_options_win_over_the_file(run, scene, tmp_path):
     (tmp_path / "map.toml").write_text("[predict]\ntile = 64\noverlap = 8\n[polygons]\nmin_area_m2 = 900\n")
     done = landslip_map(run, scene.path, "--out", tmp_path / "out", "--config", tmp_path / "map.toml", *FAST, "--json")
@@ -119,6 +124,8 @@ def test_options_win_over_the_file(run, scene, tmp_path):
         (["--land-cover", "x.tif"], "land_cover and exclude_classes go together"),
         (["--water", "nowhere.tif"], "nowhere.tif: no such file"),
         (["--refine"], "--objects"),
+        (["--objects", "o.tif"], 'objects are for refining; add --refine (refine = "objects"), or leave them out'),
+        (["--density-cell", "5"], "density cell of 5 m: smaller than a pixel of 10 m; give some hundred metres"),
     ],
 )
 def test_settings_that_cannot_be(run, scene, tmp_path, options, message):

@@ -33,6 +33,19 @@ def test_internal_error_is_70_and_names_debug(capsys: pytest.CaptureFixture[str]
     assert "run again with --debug" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "raised", [MemoryError("Unable to allocate 74.5 GiB"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_too_little_memory_is_no_internal_error(capsys: pytest.CaptureFixture[str], raised: Exception) -> None:
+    with pytest.raises(typer.Exit) as caught, session():
+        raise raised
+    assert caught.value.exit_code == 1
+    assert capsys.readouterr().err == (
+        f"error: not enough memory ({raised}); give less work at a time (smaller batch, tile or scene), "
+        "or take a machine with more\n"
+    )
+
+
 def test_interrupt_is_130(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as caught, session():
         raise KeyboardInterrupt

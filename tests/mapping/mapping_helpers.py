@@ -113,7 +113,7 @@ def write_scene(
                  RasterSpec(grid, "float32", tuple(layers), nodata=float("nan")))  # fmt: skip
     write_raster(folder / "valid.tif", np.stack(list(valid.values())).astype(np.uint8),
                  RasterSpec(grid, "uint8", tuple(valid), average=False))  # fmt: skip
-    content = {"format": 1, "grid": grid.to_dict(), "layers": list(layers), "validity": list(valid),
+    content = {"format": 1, "grid": grid.to_dict(), "layers": list(layers), "validity": dict.fromkeys(valid, 1.0),
                "inventory": None, "dates": {"post": ["2018-09-10"]}}  # fmt: skip
     if landslides is not None:
         content["inventory"] = {"landslides": len(landslides)}

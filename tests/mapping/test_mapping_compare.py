@@ -9,9 +9,11 @@ import rasterio
 import shapely
 from mapping_helpers import Pixelwise, pixels_box, write_scene
 
-from landslip.errors import InputError
+from landslip.bundle import Bundle
+from landslip.errors import FormatError, InputError
 from landslip.mapping.compare import compare_map, evaluate_scene
 from landslip.mapping.config import MapConfig
+from landslip.mapping.ground import trained_here
 from landslip.mapping.network import Member
 from landslip.mapping.run import map_scene
 from landslip.recipe import LayerStatistics, Recipe
@@ -51,6 +53,21 @@ def test_every_pixel_is_counted_where_it_belongs(scene, tmp_path):
     assert dict(zip(classes.tolist(), counts.tolist(), strict=True)) == {
         0: counted - 200, 1: 50, 2: 75, 3: 75, 255: 425
     }  # fmt: skip
+
+
+def test_figures_that_nothing_defines_are_called_so(tmp_path):
+    blank = write_scene(
+        tmp_path / "blank", {"red": np.zeros((60, 80), np.float32)}, landslides=[pixels_box(9, 9, 5, 5)]
+    )
+    found = evaluate_scene(MODEL, blank, tmp_path / "out", CONFIG)
+    assert "landslides as mapped: precision undefined, recall 0.000, F1 0.000, IoU 0.000" in found.summary
+
+
+@pytest.mark.parametrize("grounds", [3, [{"path": "a", "grid": 1}], [{"grid": {}}]])
+def test_a_damaged_record_of_the_training_ground(scene, grounds):
+    bundle = Bundle({}, MODEL.recipe, 0.5, {}, training={"grounds": grounds})
+    with pytest.raises(FormatError, match=r"training\.grounds\) is damaged; train it again"):
+        trained_here(bundle, scene)
 
 
 def test_polygons_add_up_and_missed_landslides_are_named(scene, tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scene_inputs import write_polygons
 
-from landslip.errors import FormatError, LayerError, MissingInputError
+from landslip.errors import FormatError, InputError, LayerError, MissingInputError
 from landslip.scene.build import build_scene
 from landslip.scene.config import SceneConfig
 from landslip.scene.describe import describe_scene, in_words
@@ -84,6 +84,33 @@ def test_missing_unfinished_damaged_and_newer_scenes(scene, tmp_path):
     (scene.path / "labels.tif").unlink()
     with pytest.raises(FormatError, match=r"labels\.tif is missing; the scene is damaged, build it again"):
         Scene.open(scene.path)
+
+
+@pytest.mark.parametrize(
+    ("change", "entry"),
+    [
+        ({"grid": 3}, "grid"),
+        ({"grid": {"shape": [2, 2], "transform": "x", "crs": "EPSG:32654"}}, "grid"),
+        ({"grid": {"shape": [2, 2], "transform": [1, 0, 0, 0, -1, 0], "crs": "x"}}, "grid"),
+        ({"layers": 3}, "layers"),
+        ({"dates": 1}, "dates"),
+        ({"inventory": 1}, "inventory"),
+        ({"validity": 1}, "validity"),
+    ],
+)
+def test_entries_of_the_wrong_kind(scene, change, entry):
+    info = json.loads((scene.path / "scene.json").read_text())
+    (scene.path / "scene.json").write_text(json.dumps(info | change))
+    with pytest.raises(FormatError, match=rf"the entry '{entry}' is wrong; the scene is damaged, build it again"):
+        Scene.open(scene.path)
+
+
+def test_pixels_that_cannot_be_read_for_the_description(scene):
+    with (scene.path / "bands.tif").open("r+b") as file:
+        size = file.seek(0, 2)
+        file.truncate(size // 2)
+    with pytest.raises(InputError, match=r"bands\.tif: .*damaged"):
+        describe_scene(scene)
 
 
 def test_description_has_the_numbers_of_the_pixels(scene):

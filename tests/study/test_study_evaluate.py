@@ -62,6 +62,23 @@ def test_patches_go_through_the_recipe(trained, patches):
     assert sum(part["tp"] for part in parts) == everything["scores"]["threshold"]["tp"]
 
 
+def test_scores_on_the_patches_of_the_training_are_warned_of(trained, tiles, patches, tmp_path, caplog):
+    import shutil
+
+    shutil.copytree(trained, tmp_path / "run")
+    path = tmp_path / "run" / "model.json"
+    content = json.loads(path.read_text())
+    content["training"]["grounds"] = [{"path": "p.npz", "regions": [1]}]
+    path.write_text(json.dumps(content))
+    words = "trained on a patch set of this name, so scores over all of it read too well"
+    evaluate_patches(tmp_path / "run", patches, regions=[2])
+    tiles.save(tmp_path / "p.npz")  # prepared tiles have a test part of their own
+    evaluate_patches(tmp_path / "run", tmp_path / "p.npz")
+    assert words not in caplog.text
+    evaluate_patches(tmp_path / "run", patches)
+    assert words in caplog.text
+
+
 def test_pixels_outside_the_training_range_are_counted(tiles, caplog):
     shares = outside_range(tiles.of(Part.TRAIN), tiles.recipe)
     assert all(share == pytest.approx(0.02, abs=0.005) for share in shares.values())

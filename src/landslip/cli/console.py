@@ -68,11 +68,26 @@ def session(*, quiet: bool = False, debug: bool = False, as_json: bool = False) 
     except Exception as error:
         if debug:
             raise
+        if _is_out_of_memory(error):
+            typer.echo(
+                f"error: not enough memory ({_in_one_line(error)}); give less work at a time (smaller batch, tile or "
+                "scene), or take a machine with more",
+                err=True,
+            )
+            raise typer.Exit(PROBLEM) from None
         typer.echo(
             f"internal error: {type(error).__name__}: {_in_one_line(error)}; run again with --debug and report it",
             err=True,
         )
         raise typer.Exit(INTERNAL) from None
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # torch has a class of its own for GPUs alone; on a CPU its allocator raises a bare RuntimeError
+    words = ("can't allocate memory", "out of memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in words)
+    )
 
 
 def _in_one_line(error: BaseException) -> str:

@@ -27,7 +27,7 @@ def command(
             content, text = _scene(path, quicklook)
         else:
             _refuse_quicklook(quicklook, kind)
-            content, text = _run(path) if kind == "run" else _study(path)
+            content, text = _whole(path, kind)
         console.result(content, text)
 
 
@@ -48,6 +48,20 @@ def _kind(path: Path) -> str:
         message = f"{path}: no finished scene, run or study (none of {', '.join(_MARKS)} in it); check the path"
         raise InputError(message)
     return kind
+
+
+def _whole(path: Path, kind: str) -> tuple[dict[str, Any], str]:
+    """Describe what ``.json`` says; entries of the wrong kind are damage, however they show."""
+    from landslip.errors import FormatError, LandslipError
+
+    try:
+        return _run(path) if kind == "run" else _study(path)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, LandslipError):
+            raise
+        mark = next(name for name, word in _MARKS.items() if word == kind)
+        message = f"{path / mark}: an entry is missing or of the wrong kind; the {kind} is damaged, make it again"
+        raise FormatError(message) from error
 
 
 def _refuse_quicklook(quicklook: Path | None, kind: str) -> None:

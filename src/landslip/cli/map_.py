@@ -146,6 +146,7 @@ def command(
         members = [
             member_of(Bundle.load(path), path.resolve().name, absolute(path)) for path in (run, *(ensemble or []))
         ]
+        _refuse_repeated([run, *(ensemble or [])])
         scenes = [Scene.open(path) for path in scene]
         folders = _folders(out, scene)
         results = [
@@ -175,6 +176,16 @@ def _settings(path: Path | None, given: dict[str, dict[str, Any]]) -> MapConfig:
         if chosen:
             content[part] = {**content.get(part, {}), **chosen}
     return MapConfig.from_dict(content, where="map settings")
+
+
+def _refuse_repeated(runs: list[Path]) -> None:
+    from landslip.errors import InputError
+
+    places = [path.resolve() for path in runs]
+    twice = next((path for path, place in zip(runs, places, strict=True) if places.count(place) > 1), None)
+    if twice is not None:
+        message = f"{twice}: the run is in the ensemble twice, which adds nothing; take another, or leave it out"
+        raise InputError(message)
 
 
 def _folders(out: Path, scenes: list[Path]) -> list[Path]:

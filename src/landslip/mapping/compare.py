@@ -82,7 +82,9 @@ class Comparison:
         overall = self.landslides.overall
 
         def line(name: str, one: Confusion) -> str:
-            return f"{name}: precision {one.precision:.3f}, recall {one.recall:.3f}, F1 {one.f1:.3f}, IoU {one.iou:.3f}"
+            figures = {"precision": one.precision, "recall": one.recall, "F1": one.f1, "IoU": one.iou}
+            words = (f"{word} {'undefined' if np.isnan(value) else f'{value:.3f}'}" for word, value in figures.items())
+            return f"{name}: {', '.join(words)}"
 
         return "\n".join(
             [

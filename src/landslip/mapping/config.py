@@ -67,6 +67,13 @@ class PolygonConfig(Config):
     split_depth_m: float = Field(20.0, gt=0)
     """A toe counts when it lies at least this deep below the saddle to its neighbour."""
 
+    @model_validator(mode="after")
+    def _objects_are_used(self) -> Self:
+        if self.objects is not None and self.refine == "none":
+            message = 'objects are for refining; add --refine (refine = "objects"), or leave them out'
+            raise ValueError(message)
+        return self
+
 
 class FilterConfig(Config):
     """What is taken out of the polygons afterwards; each filter is counted."""

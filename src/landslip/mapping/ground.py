@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from landslip.bundle import Bundle
+from landslip.errors import FormatError
 from landslip.grid import Grid
 from landslip.scene.store import Scene
 
@@ -15,8 +16,18 @@ def trained_here(bundle: Bundle, scene: Scene) -> tuple[str, ...]:
     """Name the scenes of a run's training that share ground with ``scene``.
 
     Runs of patch sets, and those of a version that kept no record of it, name none.
+
+    Raises
+    ------
+    FormatError
+        The run's record of it is damaged.
     """
-    grids = ((str(one["path"]), Grid.from_dict(one["grid"])) for one in bundle.training.get("grounds", ()))
+    try:
+        scenes = [one for one in bundle.training.get("grounds", ()) if "grid" in one]
+        grids = [(str(one["path"]), Grid.from_dict(one["grid"])) for one in scenes]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = "the run's record of where it was trained (training.grounds) is damaged; train it again"
+        raise FormatError(message) from error
     return tuple(name for name, grid in grids if scene.grid.contains_bounds(grid.bounds, grid.crs))
 
 

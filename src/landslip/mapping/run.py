@@ -14,7 +14,7 @@ from typing import Any
 
 from landslip._version import __version__
 from landslip.bundle import Bundle
-from landslip.errors import InputError, OutputError
+from landslip.errors import ConfigError, InputError, OutputError
 from landslip.files import locked, write_json
 from landslip.mapping.config import MapConfig, PredictConfig
 from landslip.mapping.density import density
@@ -176,7 +176,12 @@ def map_scene(
 
 def _check(prepared: Prepared, config: MapConfig) -> None:
     """Refuse what would fail only after hours: masks and objects that cannot be used."""
-    check_masks(prepared.scene.grid, config.filters, config.output.catchments)
+    grid = prepared.scene.grid
+    check_masks(grid, config.filters, config.output.catchments)
+    if config.output.density_cell_m < grid.resolution[0]:
+        cell, pixel = config.output.density_cell_m, grid.resolution[0]
+        message = f"density cell of {cell:g} m: smaller than a pixel of {pixel:g} m; give some hundred metres"
+        raise ConfigError(message)
     if config.polygons.refine == "objects":
         if config.polygons.objects is not None:
             open_objects(config.polygons.objects, prepared.scene.grid)

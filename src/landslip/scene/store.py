@@ -32,6 +32,10 @@ UNKNOWN = 255
 """Label of pixels outside the mapped extent."""
 
 
+_KINDS: dict[str, type] = {"layers": list, "validity": dict, "dates": dict, "images": dict, "inventory": dict}
+"""Of the entries of ``scene.json`` that are read without a second look."""
+
+
 class Scene:
     """A scene folder.
 
@@ -75,7 +79,15 @@ class Scene:
             if key not in info:
                 message = f"{folder / SCENE_JSON}: no '{key}' entry; the scene is damaged, build it again"
                 raise FormatError(message)
-        scene = cls(folder, info)
+        wrong = next((key for key, kind in _KINDS.items() if not isinstance(info.get(key), kind | None)), None)
+        try:
+            if wrong is not None:
+                raise TypeError(wrong)
+            scene = cls(folder, info)
+        except (KeyError, TypeError, ValueError) as error:
+            entry = wrong or "grid"
+            message = f"{folder / SCENE_JSON}: the entry '{entry}' is wrong; the scene is damaged, build it again"
+            raise FormatError(message) from error
         scene._check_files()
         return scene
 

@@ -93,12 +93,28 @@ def evaluate_patches(
         The run is damaged, the patches lack a band of its recipe, have no masks, or no pixel counts.
     """
     bundle = Bundle.load(run)
+    _warn_of_training_patches(bundle, Path(patches), regions)
     tiles = _tiles(bundle.recipe, Path(patches), tuple(regions))
     content = _scores(bundle, tiles, progress) | {"run": Path(run).name, "data": Path(patches).name}
     if out is not None:
         with locked(out) as folder:
             write_json(folder / "evaluation.json", content)
     return Evaluation(content)
+
+
+def _warn_of_training_patches(bundle: Bundle, path: Path, regions: Sequence[int]) -> None:
+    """Warn where all of a patch set is scored that the run, going by its name and regions, was trained on."""
+    if _is_tileset(path):
+        return  # of which the test part alone is scored
+    for ground in bundle.training.get("grounds", ()):
+        trained = set(ground.get("regions") or ())
+        if ground.get("path") == path.name and (not regions or trained & set(regions)):
+            log.warning(
+                "%s: the run was trained on a patch set of this name, so scores over all of it read too well; score "
+                "the test part of prepared tiles (landslip prepare), or another --region",
+                path,
+            )
+            return
 
 
 def _tiles(recipe: Recipe, path: Path, regions: tuple[int, ...]) -> TileSet:
@@ -174,4 +190,4 @@ def _warn(shares: dict[str, float]) -> dict[str, float]:
 
 
 def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    return "undefined" if value is None else f"{value:.3f}"

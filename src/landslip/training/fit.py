@@ -112,7 +112,7 @@ class _Setup:
     precision: str
     licence: str
     grounds: list[dict[str, Any]]
-    """Name and grid of each scene that the tiles were cut from."""
+    """Name of each scene or patch set that the tiles are from; the scene's grid, the set's regions."""
 
     @classmethod
     def of(cls, tiles: TileSet, config: TrainConfig) -> _Setup:
@@ -125,8 +125,8 @@ class _Setup:
         plan = Plan(key, config.augment, config.batch, config.seed, config.epochs, config.steps, config.random_scale)
         precision = resolve_precision(config.precision, device)
         licence = str(tiles.meta.get("licence", ""))
-        sources = [about for about in tiles.meta.get("sources", ()) if "grid" in about]
-        grounds = [{"path": about.get("path"), "grid": about["grid"]} for about in sources]
+        kept = ("path", "grid", "regions")
+        grounds = [{key: about[key] for key in kept if key in about} for about in tiles.meta.get("sources", ())]
         return cls(recipe, stores, plan, device, precision, licence, grounds)
 
 
