@@ -30,7 +30,6 @@ from landslip.objects.merging import SERIAL, Workers, empty_part, make_criterion
 from landslip.objects.options import Options, check_shape
 from landslip.objects.sources import Source, open_source
 from landslip.objects.tiling import (
-    BYTES_PER_PIXEL,
     Arenas,
     Part,
     Pixels,
@@ -40,6 +39,7 @@ from landslip.objects.tiling import (
     first_nodes,
     join,
     run_window,
+    window_bytes,
 )
 from landslip.progress import SILENT, Progress
 from landslip.rasters import RasterSpec, cog_writer, write_block
@@ -170,7 +170,7 @@ def node_bytes(bands: int) -> int:
 
 def _plan(shape: tuple[int, int], bands: int, threads: int, memory_gib: float) -> tuple[Plan, int]:
     """Choose the largest windows that half of the memory allows, with fewer threads if need be."""
-    per_pixel = BYTES_PER_PIXEL + 8 * bands
+    per_pixel = window_bytes(steps_of(bands)) + 8 * bands
     for used in range(threads, 0, -1):
         edge = int((memory_gib * GIB / 2 / used / per_pixel) ** 0.5) - 2 * MARGIN
         if edge >= min(256, *shape):
@@ -256,8 +256,9 @@ class _Run:
         plan = self.task.plan
 
         def read(window: Window) -> Pixels:
-            need = BYTES_PER_PIXEL * window.rows * window.cols * self.workers.threads
-            first = BYTES_PER_PIXEL * (plan.core[0] + 2 * plan.margin) * (plan.core[1] + 2 * plan.margin)
+            each = window_bytes(self.task.criterion.steps)
+            need = each * window.rows * window.cols * self.workers.threads
+            first = each * (plan.core[0] + 2 * plan.margin) * (plan.core[1] + 2 * plan.margin)
             if need > max(self.budget, first * self.workers.threads):
                 message = (
                     f"{self.source.path}: objects grow so large near row {core.row}, column {core.col} that a window "

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from landslip.objects import handover
 from landslip.objects import pixels as first
-from landslip.objects.compiled import MEANS, POOL, STRAY, Criterion, Graph, record_words
+from landslip.objects.compiled import LANES, MEANS, POOL, STRAY, Criterion, Graph, record_words
 from landslip.objects.merging import (
     NO_ARENA,
     SERIAL,
@@ -223,8 +223,10 @@ def first_pass(
     return merger, forest, link, (low, high)
 
 
-BYTES_PER_PIXEL = 640
-"""Memory of a window while it is worked on, at most (an image in which hardly two pixels merge at first)."""
+def window_bytes(steps: tuple[int, ...]) -> int:
+    """Memory of a window's pixel while it is worked on, at most (where hardly two pixels merge at first)."""
+    # record, exact statistics, bounding box, a block of the pool, small arrays of a node, arrays of a pixel
+    return 4 * record_words(steps) + 16 * LANES * len(steps) + 16 + 4 * POOL + 50 + 16
 
 
 class Arenas(threading.local):
@@ -266,7 +268,7 @@ def run_window(
         The core's own nodes.
     """
     margin, attempts = task.plan.margin, 0
-    size = BYTES_PER_PIXEL * (task.plan.core[0] + 2 * margin) * (task.plan.core[1] + 2 * margin)
+    size = window_bytes(task.criterion.steps) * (task.plan.core[0] + 2 * margin) * (task.plan.core[1] + 2 * margin)
     arena = arenas.get(size)
     while True:
         attempts += 1
