@@ -1,7 +1,7 @@
 # Compiled functions carry no annotations: numba infers their types, and what mypy would make of them misleads.
 # mypy: ignore-errors
 # ruff: noqa: ANN001, ANN201, ANN202, ANN401
-"""How the segmentation's kernels are compiled, how their memory is laid out, and the vector operations they use.
+"""How the segmentation's kernels are compiled, and the vector operations they use.
 
 Every kernel is serial and releases the interpreter lock; parallelism comes from running one kernel on
 several ranges or windows from several threads, so that no threading layer is involved and any number of
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
 import numpy as np
@@ -20,107 +20,12 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
-from numpy.typing import NDArray
 
-BLOCK = 8
-"""Lists of neighbours are kept in blocks of this many entries, which are searched without a branch per entry."""
-
-NAME, EDGES, COST = 0, BLOCK, 2 * BLOCK
-"""Where in a block the neighbours, the edges shared with them and the costs (as floats) begin."""
-
-POOL = 32
-"""Words of a block. A node's first block is the beginning of its record; its unused words hold what follows."""
-
-HETEROGENEITY, SIZE, PERIMETER, ERROR, BEST_COST, MORE, BLOCKS, ROOM = range(3 * BLOCK, 4 * BLOCK)
-"""Words of a record: the object's own terms of the criterion (float); pixels; edges; the largest error of a cost
-in its list (float); the cost of its least pair (float); where its further blocks are, in units of ``POOL``
-words; the blocks in use, the first included; the further blocks that there is room for."""
-
-MEANS, LANES = 32, 8
-"""Then, for each eight bands, their means less an offset and their n·s² (floats); zero beyond the last band."""
-
-LINE = 16
-"""Words in a cache line."""
-
-DEAD, ALIVE = 0, 255
-"""Values of ``Graph.state``; every other value is the token of the pass in which the node last merged."""
-
-LONG = 8
-"""Lists of more blocks are put right by their own node, once per pass, instead of entry by entry by others."""
-
-OPEN = -2
-"""``Graph.best`` of a node whose least pair must be looked for again in this pass."""
-
-HAS_RIGHT, HAS_BELOW, VALID, STRAY = 1, 2, 4, 8
-"""Bits of a pixel: may join its right neighbour, the one below; is valid; is not finite where it should be."""
-
-
-def steps_of(bands: int) -> tuple[int, ...]:
-    """Return one zero per vector that the bands take: kernels are compiled for the length of this tuple."""
-    return (0,) * -(-bands // LANES)
-
-
-def record_words(steps: tuple[int, ...]) -> int:
-    """Words of a node's record: whole cache lines."""
-    return MEANS + 2 * LANES * len(steps)
-
-
-class Graph(NamedTuple):
-    """Objects ("nodes") with their statistics and lists of neighbours."""
-
-    word: NDArray[np.int32]
-    """Records of all nodes one after another, then the pool of further blocks; see :data:`NAME` and following.
-    Unused entries of a list name the node itself, at infinite cost; so do those that can never merge."""
-    real: NDArray[np.float32]
-    """The same memory as floats."""
-    exact: NDArray[np.float64]
-    """``(nodes, columns)``: means, then variances of all bands, each padded to whole vectors, as the reference has
-    them."""
-    box: NDArray[np.int32]
-    """Four per node: top, left, -bottom, -right of the bounding box in the whole raster, ends exclusive, so that
-    the box of a union is the least of each."""
-    pixel: NDArray[np.int32]
-    """Lowest pixel index in the whole raster: the object's id."""
-    slot: NDArray[np.int32]
-    """Index in ``forest``."""
-    state: NDArray[np.uint8]
-    dirty: NDArray[np.uint8]
-    """Token of the pass in which the neighbourhood last changed."""
-    taint: NDArray[np.uint8]
-    """0 proven; 1 newly, 2 earlier within reach of a window's edge."""
-    parent: NDArray[np.int32]
-    """The node itself, or the survivor of one that died in this pass."""
-    best: NDArray[np.int32]
-    """The neighbour of the least pair, or -1."""
-    forest: NDArray[np.int32]
-    """Where a dead node's object has gone, by slot; a lower or equal slot for pixels."""
-
-
-class Criterion(NamedTuple):
-    """Weights of the merge criterion; those of the bands are filled up with zeros to whole vectors."""
-
-    steps: tuple[int, ...]
-    """See :func:`steps_of`."""
-    weights: NDArray[np.float64]
-    color: float
-    compactness: float
-
-
-class Screen(NamedTuple):
-    """What the approximate costs of one graph are computed with, and how far they may be off."""
-
-    offset: NDArray[np.float64]
-    """Subtracted from each band's mean before it is rounded; filled up with zeros."""
-    weights: NDArray[np.float32]
-    """Weights of the bands times that of colour, filled up with zeros to whole vectors."""
-    compact: np.float32
-    """Weight of compactness times that of shape …"""
-    smooth: np.float32
-    """… and of smoothness."""
-    relative: np.float32
-    """Error of a cost per unit of the terms that it is the difference of."""
-    per_pixel: np.float32
-    """Error of a cost per pixel of the two objects, from rounding the means."""
+from landslip.objects.layout import (
+    BLOCK,
+    MORE,
+    POOL,
+)
 
 
 def source_stamp() -> tuple[float, int]:

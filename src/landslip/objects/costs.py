@@ -31,22 +31,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from landslip.objects.compiled import (
-    BLOCK,
-    BLOCKS,
-    COST,
     DOUBLE,
-    EDGES,
-    HETEROGENEITY,
-    LANES,
-    MEANS,
-    NAME,
     NUMBER,
-    PERIMETER,
     SINGLE,
-    SIZE,
     WORD,
-    block_at,
-    compiled,
     get,
     half_around,
     halves,
@@ -55,6 +43,13 @@ from landslip.objects.compiled import (
     spread,
     square_root,
     vector_at,
+)
+from landslip.objects.layout import (
+    HETEROGENEITY,
+    LANES,
+    MEANS,
+    PERIMETER,
+    SIZE,
 )
 
 UNSURE = np.float32(1e30)
@@ -164,33 +159,6 @@ def before(own, a, b):
     if hash_a != hash_b:
         return hash_a < hash_b
     return lo_a < lo_b or (lo_a == lo_b and hi_a < hi_b)
-
-
-@compiled
-def exact_best(graph, i, bound, small, criterion):
-    """Find the least pair among the costs up to a bound, exactly; return the neighbour and its approximate cost.
-
-    With ``small`` > 0 only pairs count of which one has fewer pixels than that. (-1, infinite) if there is none.
-    """
-    word, real, exact, box, pixel = graph.word, graph.real, graph.exact, graph.box, graph.pixel
-    stride = MEANS + 2 * LANES * len(criterion.steps)
-    record = i * stride
-    own = np.int64(pixel[i])
-    lowest, chosen, rough = np.inf, np.int64(-1), np.float32(np.inf)
-    big = small > 0.0 and get(word, record + SIZE) >= small
-    for number in range(get(word, record + BLOCKS)):
-        block = block_at(word, record, number)
-        for k in range(BLOCK):
-            cost = get(real, block + COST + k)
-            j = np.int64(get(word, block + NAME + k))
-            if j == i or cost == np.inf or not (cost <= bound or bound != bound):
-                continue
-            if big and get(word, j * stride + SIZE) >= small:
-                continue
-            f = exact_cost(word, exact, box, i, j, get(word, block + EDGES + k), criterion)
-            if f < lowest or (f == lowest and (chosen < 0 or before(own, np.int64(pixel[j]), np.int64(pixel[chosen])))):
-                lowest, chosen, rough = f, j, cost
-    return chosen, rough
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import mmap
 import os
 import queue
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self
@@ -14,20 +12,19 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from landslip.objects import handover
+from landslip.objects import compacting, rebuilding
 from landslip.objects import passes as steps
-from landslip.objects.compiled import (
+from landslip.objects.layout import (
     ALIVE,
     DEAD,
-    LANES,
-    MEANS,
     POOL,
     Criterion,
     Graph,
     Screen,
     record_words,
-    steps_of,
 )
+from landslip.objects.memory import NO_ARENA, Arena, pool_start
+from landslip.objects.weights import at_least
 
 LAST_TOKEN = 250
 """Tokens of passes fit a byte beside the two fixed states; after this one they start again."""
@@ -76,60 +73,6 @@ SERIAL = Workers(1)
 """No threads: for use inside a worker."""
 
 
-MAPPED = 2**20
-"""Pieces of memory from this size on are asked of the system itself, so that it has them back at once."""
-
-
-def _memory(size: int) -> NDArray[np.uint8]:
-    """Return bytes that begin with a cache line."""
-    if size < MAPPED:
-        some = np.empty(size + LINE_BYTES, np.uint8)
-        skip = -some.ctypes.data % LINE_BYTES
-        return some[skip : skip + size]
-    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
-    mapped = mmap.mmap(-1, size, **private)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        with contextlib.suppress(OSError):  # a system without large pages serves small ones
-            mapped.madvise(mmap.MADV_HUGEPAGE)
-    return np.frombuffer(mapped, np.uint8)
-
-
-LINE_BYTES = 64
-
-
-class Arena:
-    """Memory for one window after another, so that its pages are asked of the system only once.
-
-    Parameters
-    ----------
-    size
-        Bytes. What does not fit is allocated apart.
-    """
-
-    def __init__(self, size: int = 0) -> None:
-        self._all = _memory(size)
-        self._used = 0
-
-    def reset(self) -> None:
-        """Give everything free."""
-        self._used = 0
-
-    def empty(self, shape: int | tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
-        """Return an array of whole cache lines, its content undefined."""
-        count = int(np.prod(shape, dtype=np.int64))
-        size = -(-count * np.dtype(dtype).itemsize // LINE_BYTES) * LINE_BYTES
-        if self._used + size <= self._all.size:
-            piece = self._all[self._used : self._used + size]
-            self._used += size
-        else:
-            piece = _memory(size)
-        return piece.view(dtype)[:count].reshape(shape)
-
-
-NO_ARENA = Arena()
-"""Allocates everything apart."""
-
-
 class Marks:
     """Per node, where in a list that is being joined it has its place, in numbers that grow from list to list."""
 
@@ -142,12 +85,6 @@ class Marks:
             self.mark[:] = 0
             self.stamp = 1
         return self.stamp
-
-
-def at_least(value: float) -> np.float32:
-    """Round up to single precision."""
-    rounded = np.float32(min(value, 3e38)) if value < np.inf else np.float32(np.inf)
-    return rounded if rounded >= value else np.nextafter(rounded, np.float32(np.inf))
 
 
 @dataclass
@@ -272,7 +209,7 @@ class Merger:
         def rebuild(k: int, marks: Marks) -> tuple[int, int, NDArray[np.int32]]:
             share = (lows[k], counts[k], cursors[k], lows[k], highs[k])
             scratch = (largest, marks.mark, marks.first(found[k][3]), waiting[k])
-            cursor, waits, beyond, marks.stamp = steps.rebuild(graph, merging, *share, *rules, *scratch)
+            cursor, waits, beyond, marks.stamp = rebuilding.rebuild(graph, merging, *share, *rules, *scratch)
             return cursor, waits, beyond
 
         def refresh(k: int, marks: Marks) -> None:
@@ -322,98 +259,16 @@ class Merger:
         return self.workers.map(marked, shares)
 
     def _move_lists(self, need: int) -> None:
-        live = int(handover.count_blocks(self.graph, self.stride))
+        live = int(compacting.count_blocks(self.graph, self.stride))
         nodes = self.graph.pixel.size
         first = pool_start(nodes, self.stride)
         word = NO_ARENA.empty((first + live + need + nodes) * POOL, np.int32)
-        self.used = int(handover.move_lists(self.graph, self.stride, word, first))
+        self.used = int(compacting.move_lists(self.graph, self.stride, word, first))
         self.graph = self.graph._replace(word=word, real=word.view(np.float32))
 
     def _drop_dead(self) -> None:
-        alive = int(handover.drop_dead(self.graph, self.stride))
+        alive = int(compacting.drop_dead(self.graph, self.stride))
         graph = self.graph
         per_node = ("pixel", "slot", "state", "dirty", "taint", "parent", "best", "exact")
         fewer = {name: getattr(graph, name)[:alive] for name in per_node}
         self.graph = graph._replace(box=graph.box[: 4 * alive], **fewer)
-
-
-def pool_start(nodes: int, stride: int) -> int:
-    """Return the first block after the records of so many nodes."""
-    return -(-nodes * stride // POOL)
-
-
-def make_criterion(band_weights: Sequence[float], color: float, compactness: float) -> Criterion:
-    """Prepare the weights for the kernels."""
-    bands = len(band_weights)
-    steps = steps_of(bands)
-    weights = np.zeros(LANES * len(steps), np.float64)
-    weights[:bands] = band_weights
-    return Criterion(steps, weights, float(color), float(compactness))
-
-
-def make_screen(criterion: Criterion, low: NDArray[np.float32], high: NDArray[np.float32]) -> Screen:
-    """Prepare approximate costs for pixels between the two values of each band; see :mod:`landslip.objects.costs`.
-
-    Weights that single precision cannot hold leave every decision to the exact costs.
-    """
-    bands = low.size
-    first, last = (np.where(low <= high, bound, 0.0).astype(np.float64) for bound in (low, high))
-    reach = (last - first) / 2 * (1 + 2.0**-20) + 2.0**-26 * np.maximum(abs(first), abs(last)) + 2.0**-40
-    exactly = criterion.color * criterion.weights[:bands]
-    shape = 1.0 - criterion.color
-    compact, smooth = shape * criterion.compactness, shape * (1.0 - criterion.compactness)
-    each = np.array([*exactly, compact, smooth])
-    fits = bool(((each == 0) | ((each > 2.0**-100) & (each < 2.0**100))).all())
-    offset, weights = np.zeros(criterion.weights.size), np.zeros(criterion.weights.size, np.float32)
-    offset[:bands] = (first + last) / 2
-    if not fits:
-        nothing = np.float32(0.0)
-        return Screen(offset, weights, nothing, nothing, np.float32(np.inf), nothing)
-    weights[:bands] = exactly
-    relative = (20 + 2 * len(criterion.steps)) * 2.0**-24
-    per_pixel = min(1.5 * 2.0**-24 * float(exactly @ reach), 1e38)
-    return Screen(offset, weights, np.float32(compact), np.float32(smooth), np.float32(relative), np.float32(per_pixel))
-
-
-def empty_graph(
-    nodes: int, more: int, steps: tuple[int, ...], forest: NDArray[np.int32], arena: Arena = NO_ARENA
-) -> Graph:
-    """Allocate a graph with a pool of ``more`` blocks; its memory is touched only as it is filled."""
-    stride = record_words(steps)
-    word = arena.empty((pool_start(nodes, stride) + more) * POOL, np.int32)
-    return Graph(
-        word=word,
-        real=word.view(np.float32),
-        exact=arena.empty((nodes, 2 * LANES * len(steps)), np.float64),
-        box=arena.empty(4 * nodes, np.int32),
-        pixel=arena.empty(nodes, np.int32),
-        slot=arena.empty(nodes, np.int32),
-        state=arena.empty(nodes, np.uint8),
-        dirty=arena.empty(nodes, np.uint8),
-        taint=arena.empty(nodes, np.uint8),
-        parent=arena.empty(nodes, np.int32),
-        best=arena.empty(nodes, np.int32),
-        forest=forest,
-    )
-
-
-def empty_part(nodes: int, more: int, bands: int) -> Graph:
-    """Allocate what a window hands over: records without the rounded means, and no more arrays than are filled."""
-    nothing, none = np.empty(0, np.int32), np.empty(0, np.uint8)
-    words = (pool_start(nodes, MEANS) + more) * POOL
-    arena = Arena(4 * words + nodes * (16 * bands + 25) + 6 * LINE_BYTES)
-    word = arena.empty(words, np.int32)
-    return Graph(
-        word=word,
-        real=word.view(np.float32),
-        exact=arena.empty((nodes, 2 * bands), np.float64),
-        box=arena.empty(4 * nodes, np.int32),
-        pixel=arena.empty(nodes, np.int32),
-        slot=nothing,
-        state=none,
-        dirty=arena.empty(nodes, np.uint8),
-        taint=none,
-        parent=nothing,
-        best=arena.empty(nodes, np.int32),
-        forest=nothing,
-    )

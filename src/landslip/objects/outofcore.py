@@ -24,9 +24,15 @@ from numpy.typing import NDArray
 
 from landslip.errors import ConfigError, InputError, OutputError, ResourceError
 from landslip.files import atomic_path, locked, read_json, write_json, writing
-from landslip.objects.compiled import MEANS, Graph, record_words, steps_of
 from landslip.objects.handover import label_roots
-from landslip.objects.merging import SERIAL, Workers, empty_part, make_criterion, usable_threads
+from landslip.objects.layout import (
+    MEANS,
+    Graph,
+    record_words,
+    steps_of,
+)
+from landslip.objects.memory import empty_part
+from landslip.objects.merging import SERIAL, Workers, usable_threads
 from landslip.objects.options import Options, check_shape
 from landslip.objects.sources import Source, open_source
 from landslip.objects.tiling import (
@@ -41,6 +47,7 @@ from landslip.objects.tiling import (
     run_window,
     window_bytes,
 )
+from landslip.objects.weights import make_criterion
 from landslip.progress import SILENT, Progress
 from landslip.rasters import RasterSpec, cog_writer, write_block
 from landslip.windows import Window

@@ -6,7 +6,26 @@ from __future__ import annotations
 
 import numpy as np
 
+from landslip.objects.best import exact_best
 from landslip.objects.compiled import (
+    compiled,
+    first_bit,
+    get,
+    inlined,
+    least,
+    named,
+    put,
+    within,
+)
+from landslip.objects.costs import (
+    before,
+    kept,
+    rough_cost,
+    scatter_of,
+    set_record,
+    shape_of,
+)
+from landslip.objects.layout import (
     ALIVE,
     BEST_COST,
     BLOCK,
@@ -24,16 +43,7 @@ from landslip.objects.compiled import (
     SIZE,
     STRAY,
     VALID,
-    compiled,
-    first_bit,
-    get,
-    inlined,
-    least,
-    named,
-    put,
-    within,
 )
-from landslip.objects.costs import before, exact_best, kept, rough_cost, scatter_of, set_record, shape_of
 
 
 @compiled

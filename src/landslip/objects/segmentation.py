@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from landslip.errors import InputError
-from landslip.objects.compiled import STRAY, Graph
 from landslip.objects.handover import label_forest
-from landslip.objects.merging import SERIAL, Merger, Workers, make_criterion, usable_threads
+from landslip.objects.layout import (
+    STRAY,
+    Graph,
+)
+from landslip.objects.merging import SERIAL, Merger, Workers, usable_threads
 from landslip.objects.options import Options, check_image, check_plane
 from landslip.objects.tiling import Arenas, Part, Pixels, Plan, Size, Task, first_pass, join, run_window
+from landslip.objects.weights import make_criterion
 from landslip.windows import Window
 
 

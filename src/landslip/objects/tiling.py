@@ -19,19 +19,18 @@ from numpy.typing import NDArray
 
 from landslip.objects import handover
 from landslip.objects import pixels as first
-from landslip.objects.compiled import LANES, MEANS, POOL, STRAY, Criterion, Graph, record_words
-from landslip.objects.merging import (
-    NO_ARENA,
-    SERIAL,
-    Arena,
-    Merger,
-    Workers,
-    at_least,
-    empty_graph,
-    empty_part,
-    make_screen,
-    pool_start,
+from landslip.objects.layout import (
+    LANES,
+    MEANS,
+    POOL,
+    STRAY,
+    Criterion,
+    Graph,
+    record_words,
 )
+from landslip.objects.memory import NO_ARENA, Arena, empty_graph, empty_part, pool_start
+from landslip.objects.merging import SERIAL, Merger, Workers
+from landslip.objects.weights import at_least, make_screen
 from landslip.windows import Window, split_windows
 
 NO_MASK = np.empty((0, 0), np.bool_)

@@ -1,0 +1,96 @@
+# mypy: ignore-errors
+# ruff: noqa: ANN001, ANN201
+"""Keeping a graph small: more room for lists, and the dead dropped."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from landslip.objects.compiled import (
+    block_at,
+    compiled,
+    get,
+    put,
+)
+from landslip.objects.layout import (
+    ALIVE,
+    BLOCK,
+    BLOCKS,
+    DEAD,
+    MORE,
+    NAME,
+    POOL,
+    ROOM,
+)
+
+
+@compiled
+def count_blocks(graph, stride):
+    """Return how many further blocks the lists use."""
+    word = graph.word
+    total = np.int64(0)
+    for i in range(graph.state.size):
+        total += max(get(word, i * stride + BLOCKS) - 1, 0)
+    return total
+
+
+@compiled
+def move_lists(graph, stride, word, first):
+    """Copy all records to other memory, and the blocks in use to ``first`` and following; return where they end.
+
+    A node that has just died has its list until it is joined to the survivor's; then it has no blocks.
+    """
+    old = graph.word
+    cursor = np.int64(first)
+    for i in range(graph.state.size):
+        record = i * stride
+        if get(old, record + BLOCKS) == 0:
+            put(word, record + BLOCKS, 0)
+            continue
+        for at in range(record, record + stride):
+            put(word, at, get(old, at))
+        more = np.int64(get(old, record + BLOCKS)) - 1
+        source = np.int64(get(old, record + MORE)) * POOL
+        for at in range(more * POOL):
+            put(word, cursor * POOL + at, get(old, source + at))
+        put(word, record + MORE, cursor)
+        put(word, record + ROOM, more)
+        cursor += more
+    return cursor
+
+
+@compiled
+def drop_dead(graph, stride):
+    """Move the living nodes to the front, in order, and rename them everywhere; return their number."""
+    word, exact, box, pixel, slot = graph.word, graph.exact, graph.box, graph.pixel, graph.slot
+    state, dirty, taint, parent, best = graph.state, graph.dirty, graph.taint, graph.parent, graph.best
+    alive = 0
+    for i in range(state.size):
+        if state[i] != DEAD:
+            parent[i] = alive
+            alive += 1
+    k = np.int64(0)
+    for i in range(state.size):
+        if state[i] == DEAD:
+            continue
+        if k != i:
+            for at in range(stride):
+                put(word, k * stride + at, get(word, i * stride + at))
+            for column in range(exact.shape[1]):
+                exact[k, column] = exact[i, column]
+            for side in range(4):
+                put(box, 4 * k + side, get(box, 4 * i + side))
+            pixel[k], slot[k] = pixel[i], slot[i]
+            dirty[k], taint[k] = dirty[i], taint[i]
+            best[k] = best[i]
+        if best[k] >= 0:
+            best[k] = parent[best[k]]
+        for number in range(np.int64(get(word, k * stride + BLOCKS))):
+            block = block_at(word, k * stride, number)
+            for entry in range(BLOCK):
+                put(word, block + NAME + entry, parent[get(word, block + NAME + entry)])
+        k += 1
+    for i in range(alive):
+        state[i] = ALIVE
+        parent[i] = i
+    return alive
