@@ -199,6 +199,22 @@ def test_layer_that_the_scene_has_not(refused, scene, tmp_path):
     assert line == f"layer 'nir' needs nir, which the scene {scene} does not have; take it out of the layers"
 
 
+@pytest.mark.parametrize(
+    ("train", "top", "message"),
+    [
+        ("epoch = 3\n", "", "[train]: unknown key 'epoch'; did you mean 'epochs'?"),
+        ("batch = 0\n", "", "[train]: 'batch': input should be greater than or equal to 1"),
+        ("", 'layers = ["red", "nir"]\n', "layer 'nir' needs nir"),
+    ],
+)
+def test_a_study_that_cannot_be_leaves_nothing_to_clear_away(refused, scene, tmp_path, train, top, message):
+    config = study(tmp_path, scene, top=top)
+    text = config.read_text().replace("batch = 4\n", "") if train.startswith("batch") else config.read_text()
+    config.write_text(text.replace("[train]\n", f"[train]\n{train}"))
+    assert message in refused("study", config, "--out", tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+
+
 @pytest.mark.parametrize("command", ["train", "prepare"])
 def test_layer_to_train_on_that_the_scene_has_not(refused, scene, tmp_path, command):
     config = tmp_path / "train.toml"

@@ -228,7 +228,7 @@ def test_folds_are_pooled(study_settings, tmp_path):
 
 def test_unknown_training_settings_are_named(study_settings, tmp_path):
     wrong = study_settings.model_copy(update={"train": {"epoch": 3}})
-    with pytest.raises(ConfigError, match=r"settings of row 'unet': unknown key 'epoch'; did you mean 'epochs'"):
+    with pytest.raises(ConfigError, match=r"^\[train\]: unknown key 'epoch'; did you mean 'epochs'"):
         run_study(wrong, tmp_path / "out", report=False)
 
 

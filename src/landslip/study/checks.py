@@ -7,9 +7,22 @@ from pathlib import Path
 
 from landslip.data.tileset import TileSet
 from landslip.errors import MissingInputError, ModelError
-from landslip.study.config import RowConfig
+from landslip.study.config import RowConfig, StudyConfig
 from landslip.study.runs import SCORES, Run, check_landslides, tiles_with_pixels
 from landslip.training import TrainConfig
+
+
+def check_settings(config: StudyConfig) -> None:
+    """Refuse training settings that are unknown or out of range before anything is read.
+
+    Raises
+    ------
+    ConfigError
+        Names the table and the setting.
+    """
+    for table, train in (("[train]", config.train), *((f"row {row.name!r}", row.train) for row in config.rows)):
+        alone = {name: value for name, value in train.items() if name != "steps"}  # that depends on the row's epochs
+        TrainConfig.from_dict(alone, where=table)
 
 
 def check_runs(runs: tuple[Run, ...], tiles: dict[str, TileSet], study: Path) -> None:

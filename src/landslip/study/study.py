@@ -19,7 +19,7 @@ from landslip.errors import ConfigError, LandslipError, OutputError
 from landslip.files import FORMAT, atomic_path, check_format, locked, read_json, sha256, write_json, write_text
 from landslip.progress import SILENT, Progress
 from landslip.study.areas import area_curves, save_truth, truth_name
-from landslip.study.checks import check_runs
+from landslip.study.checks import check_runs, check_settings
 from landslip.study.config import RowConfig, StudyConfig
 from landslip.study.design import bands_of_study, base_layers, plan_rows
 from landslip.study.guard import guard
@@ -131,9 +131,17 @@ def run_study(
         A part without landslides, or (``leakage = "refuse"``) parts too near to each other.
     """
     folder = Path(out)
+    if config is not None:
+        check_settings(config)
     with locked(folder, mark="study.json"):
+        begun = (folder / CONFIG).is_file()
         config = _begin(config, folder, resume=resume)
-        plan = make_plan(config, folder, progress=progress)
+        try:
+            plan = make_plan(config, folder, progress=progress)
+        except LandslipError:
+            if not begun:
+                _forget(folder)
+            raise
         started = time.time()
         records = _do_runs(plan, folder, progress)
         moved = _do_transfer(plan, folder, progress) if config.transfer else []
@@ -150,6 +158,7 @@ def make_plan(config: StudyConfig, folder: Path, *, progress: Progress = SILENT)
     """Prepare rows and tiles in ``folder``, or take up those that lie there."""
     if (folder / PLAN).is_file():
         return _read_plan(config, folder)
+    check_settings(config)
     if config.data.kind == "tiles":
         assert config.data.tiles is not None
         tiles = TileSet.load(config.data.tiles)
@@ -193,6 +202,13 @@ def _begin(config: StudyConfig | None, folder: Path, *, resume: bool) -> StudyCo
         raise ConfigError(message)
     config.to_toml(folder / CONFIG)
     return config
+
+
+def _forget(folder: Path) -> None:
+    """Take away what was prepared for a study that cannot be, so that it can be put right and begun again."""
+    for pattern in (CONFIG, PLAN, "tiles*.npz", "split*.npz", "truth*.npz"):
+        for path in folder.glob(pattern):
+            path.unlink()
 
 
 def _write_plan(
