@@ -103,8 +103,9 @@ def make_scene(folder: Path, size: int) -> Path:
     with scene_raster(path / "valid.tif", spec) as dataset:
         for window in split_windows(grid.shape, (512, size)):
             write_block(dataset, np.ones((2, *window.shape), np.uint8), window)
+    valid = {"image": 1.0, "dem": 1.0}
     write_json(path / "scene.json", {"format": 1, "grid": grid.to_dict(), "layers": list(names),
-                                     "validity": ["image", "dem"], "inventory": None, "dates": {}})  # fmt: skip
+                                     "validity": valid, "inventory": None, "dates": {}})  # fmt: skip
     return path
 
 
