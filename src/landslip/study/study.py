@@ -138,6 +138,7 @@ def run_study(
         config = _begin(config, folder, resume=resume)
         try:
             plan = make_plan(config, folder, progress=progress)
+            check_runs(plan.runs(), plan.tiles, folder)
         except LandslipError:
             if not begun:
                 _forget(folder)
@@ -305,7 +306,6 @@ def _save_splits(path: Path, prepared: Prepared) -> None:
 
 def _do_runs(plan: Plan, folder: Path, progress: Progress) -> list[dict[str, Any]]:
     runs = plan.runs()
-    check_runs(runs, plan.tiles, folder)
     records = []
     with progress.task("runs", len(runs)) as task:
         for run in runs:
