@@ -6,6 +6,7 @@ whole scene meets.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -551,6 +552,28 @@ def test_no_permission(tmp_path, image, dem):
     text = invoke(image, "--dem", dem, "--out", tmp_path / "out")
     image.chmod(0o700)
     assert "no permission to read it; ask its owner, or copy it" in text
+
+
+def test_permission_that_the_system_refuses(tmp_path, image, dem, monkeypatch):
+    """As the test before, also where root runs the tests: the refusal comes from the system's own calls."""
+
+    def refusing(call, place):
+        def refuse(path=".", *rest, **named):
+            if isinstance(path, str | os.PathLike) and Path(path).is_relative_to(place):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
+            return call(path, *rest, **named)
+
+        return refuse
+
+    with monkeypatch.context() as system:
+        system.setattr(os, "mkdir", refusing(os.mkdir, tmp_path / "locked"))
+        text = invoke(image, "--dem", dem, "--out", tmp_path / "locked" / "out")
+    assert "no permission to write there; choose another --out" in text
+    with monkeypatch.context() as system:
+        for name in ("listdir", "scandir"):
+            system.setattr(os, name, refusing(getattr(os, name), image))
+        text = invoke(image, "--dem", dem, "--out", tmp_path / "out")
+    assert f"{image}: no permission to read it; ask its owner, or copy it" in text
 
 
 def test_disk_full_before_it_begins(tmp_path, image, dem, monkeypatch):

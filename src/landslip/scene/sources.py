@@ -76,9 +76,9 @@ def _read_one(path: str, options: ReadOptions) -> list[Image]:
     if is_item(path):
         return [read_item(path, extra=options.extra, what=options.what)]
     local = Path(path) if address_of(path) else require_file(path, what=options.what)
-    if local.is_dir():
-        local = product_folder(local) or local
     with reading(local):
+        if local.is_dir():
+            local = product_folder(local) or local
         tree = open_tree(local)
         if is_product(tree):
             return [read_product(tree, extra=options.extra, what=options.what)]
