@@ -86,7 +86,7 @@ def plan_runs(
 def updates(train: TrainConfig, tiles: TileSet) -> int:
     """Count the parameter updates of a training on these tiles."""
     key = tiles_with_pixels(tiles.of(Part.TRAIN), train.layers).key
-    return Plan(key, train.augment, train.batch, train.seed, train.epochs, train.steps).updates
+    return Plan(key, train.augment, train.tiles_per_update, train.seed, train.epochs, train.steps).updates
 
 
 def _train_config(

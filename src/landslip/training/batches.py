@@ -16,6 +16,7 @@ from landslip.data.draws import permutation
 from landslip.data.tileset import UNKNOWN, TileSet
 from landslip.layers.catalogue import follows_image_scale
 from landslip.recipe import Recipe
+from landslip.training.distributed import ALONE, World
 
 Batch = tuple[Tensor, Tensor]
 """Standardised image ``(n, layers, h, w)`` float32 in channels-last memory, target ``(n, h, w)`` uint8."""
@@ -73,12 +74,21 @@ class TileStore:
 
         Turning comes before standardising, since components of vectors turn in physical units.
         """
-        where = torch.from_numpy(self.index[index]).to(self.image.device)
+        home = self.image.device
+        # by element, so that those turned alike lie together: whole slices are quick to turn
+        order = np.argsort(np.zeros(len(index)) if elements is None else elements, kind="stable")
+        where = torch.from_numpy(self.index[index[order]]).to(home)
         image, target = self.image.index_select(0, where), self.target.index_select(0, where)
-        for element in np.unique(elements) if elements is not None else ():
-            if element != IDENTITY:
-                chosen = torch.from_numpy(np.flatnonzero(elements == element)).to(image.device)
-                image[chosen], target[chosen] = augment(image[chosen], target[chosen], int(element), self.directional)
+        if elements is not None:
+            kinds, begins = np.unique(elements[order], return_index=True)
+            for element, begin, end in zip(kinds, begins, [*begins[1:], len(index)], strict=True):
+                if element != IDENTITY:
+                    turned = augment(image[begin:end], target[begin:end], int(element), self.directional)
+                    image[begin:end], target[begin:end] = turned
+            back = torch.from_numpy(np.argsort(order)).to(home)
+            image, target = image.index_select(0, back), target.index_select(0, back)
+        if home != self.device:
+            image, target = image.pin_memory(), target.pin_memory()  # else the copy would be waited for
         image = image.to(self.device, non_blocking=True)
         if scales is not None:
             factors = torch.from_numpy(scales).to(self.device)[:, None]
@@ -138,6 +148,11 @@ class Plan:
         return -(-len(self.key) * len(expansion(self.augment)) // self.batch)
 
     @property
+    def smallest(self) -> int:
+        """Number of tiles in the smallest batch."""
+        return len(self.key) * len(expansion(self.augment)) // self.updates_per_pass
+
+    @property
     def updates(self) -> int:
         """Number of batches in all."""
         return self.steps or self.epochs * self.updates_per_pass
@@ -175,24 +190,30 @@ class Plan:
 class EpochBatches:
     """What the training loop iterates over: the batches of the current epoch."""
 
-    def __init__(self, store: TileStore, plan: Plan, current_epoch: Callable[[], int]) -> None:
-        self._store, self._plan, self._current_epoch = store, plan, current_epoch
+    def __init__(self, store: TileStore, plan: Plan, current_epoch: Callable[[], int], world: World = ALONE) -> None:
+        self._store, self._plan, self._current_epoch, self._world = store, plan, current_epoch, world
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches; which epoch it is, is asked when the first is wanted."""
+        """Yield this process's shares of the batches; which epoch it is, is asked when the first is wanted."""
+        share = self._world.share
         for index, elements, scales in self._plan.of_epoch(self._current_epoch()):
-            yield self._store.batch(index, elements, scales)
+            image, target = self._store.batch(share(index), share(elements), None if scales is None else share(scales))
+            yield image, self._world.fill(target, len(index))
 
 
 class SequentialBatches:
-    """What validation iterates over: every tile once, in order."""
+    """What validation iterates over: every tile once, in order, in one of the processes."""
 
-    def __init__(self, store: TileStore, batch: int) -> None:
-        self._store, self._batch = store, batch
+    def __init__(self, store: TileStore, batch: int, world: World = ALONE) -> None:
+        self._store, self._batch, self._world = store, batch, world
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches."""
-        return self._store.sequential(self._batch)
+        """Yield this process's shares of the batches."""
+        for index in split_evenly(np.arange(len(self._store), dtype=np.int64), self._batch):
+            share = self._world.share(index)
+            # networks want a tile to look at; where none is left for this process, one that does not count
+            image, target = self._store.batch(share if len(share) else index[:1])
+            yield image, self._world.fill(target[: len(share)], len(index))
 
 
 def split_evenly(array: NDArray[np.int64], batch: int) -> list[NDArray[np.int64]]:

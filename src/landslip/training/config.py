@@ -46,7 +46,7 @@ class TrainConfig(Config):
     steps: int | None = Field(None, ge=1)
     """Updates in all, spread evenly over the epochs, to compare runs at equal numbers of updates."""
     batch: int = Field(16, ge=1)
-    """Tiles per update, at most: a pass is divided into batches of equal size."""
+    """Tiles per update and process, at most: a pass is divided into batches of equal size."""
     learning_rate: float = Field(1e-3, gt=0)
     """Largest learning rate of AdamW."""
     weight_decay: float = Field(1e-2, ge=0)
@@ -59,6 +59,20 @@ class TrainConfig(Config):
     """``auto``: bf16 where the processor has it natively, else float32."""
     device: str = "auto"
     """``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``."""
+    devices: int = Field(1, ge=1)
+    """GPUs of each machine that train together, a process for each; with ``device = "cpu"``, processes."""
+    num_nodes: int = Field(1, ge=1)
+    """Machines that train together, each begun with the same command; see ``docs/training.md``."""
+
+    @property
+    def processes(self) -> int:
+        """Processes of all machines."""
+        return self.devices * self.num_nodes
+
+    @property
+    def tiles_per_update(self) -> int:
+        """Tiles per update, at most, of all processes together."""
+        return self.batch * self.processes
 
     @model_validator(mode="before")
     @classmethod

@@ -67,7 +67,7 @@ def evaluate(
 def _loss(logits: Tensor, target: Tensor, config: TrainConfig) -> float | None:
     # in the batches of validation, so that losses of sets (Dice, Tversky) are those of metrics.csv
     loss, total, count = masked_loss(config), 0.0, 0.0
-    for index in split_evenly(np.arange(len(logits), dtype=np.int64), config.batch):
+    for index in split_evenly(np.arange(len(logits), dtype=np.int64), config.tiles_per_update):
         chosen = torch.from_numpy(index)
         value, counted = loss(logits[chosen][:, None], target[chosen])
         total += float(value) * float(counted)

@@ -21,14 +21,15 @@ from landslip.bundle import MODEL, Bundle
 from landslip.config import Config
 from landslip.data.draws import integer
 from landslip.data.tileset import Part, TileSet
-from landslip.errors import OutputError
+from landslip.errors import ConfigError, OutputError
 from landslip.files import locked, write_json
 from landslip.models import build_model, parameter_counts
 from landslip.progress import SILENT, Progress
 from landslip.recipe import Recipe
 from landslip.training.batches import Plan, TileStore
 from landslip.training.config import TrainConfig
-from landslip.training.device import device_name, resolve_device, resolve_precision
+from landslip.training.device import device_name, resolve_precision
+from landslip.training.distributed import ALONE, Order, World, launch, node_rank
 from landslip.training.evaluate import evaluate
 from landslip.training.prepare import directional, fingerprint, prepare
 from landslip.training.record import LAST, Record
@@ -85,20 +86,57 @@ def fit(
     """
     out, started = Path(out), time.time()
     tiles = prepare(tiles, config)
-    record = Record(config.to_dict(), fingerprint(tiles))
+    plan_of(tiles, config)
+    directional(tiles, config)
+    order = Order(config, out, Record(config.to_dict(), fingerprint(tiles)), started, resume)
+    if node_rank(config) > 0:  # machine 0 has the folder
+        if not (resume and (out / MODEL).is_file()):
+            launch(work, tiles, order, progress)
+        return Bundle.load(out)
     with locked(out, mark=MODEL):
-        finished = _begin(out, record, resume=resume)
+        finished = _begin(out, order.record, resume=resume)
         if finished is not None:
             return finished
-        setup = _Setup.of(tiles, config)
         (settings or config).to_toml(out / "config.toml")
-        with _own_randomness(setup.device):
-            network = _network(config, setup.recipe)
-            bundle = _train(network, setup, config, out, record, progress)
-        _write_log(out, started, setup, resumed=resume)
-        bundle.save(out)
-        (out / LAST).unlink(missing_ok=True)  # large, and of no more use
+        bundle = work(tiles, order, ALONE, progress) if config.processes == 1 else None
+        if bundle is None:
+            launch(work, tiles, order, progress)
+    return bundle or Bundle.load(out)
+
+
+def work(tiles: TileSet, order: Order, world: World, progress: Progress) -> Bundle | None:
+    """Do the part of one process: all of them train, the first scores and writes what ends the run."""
+    setup = _Setup.of(tiles, order.config, world)
+    with _own_randomness(setup.device):
+        network = _network(order.config, setup.recipe)
+        _train(network, setup, order, world, progress)
+        if world.rank:
+            return None
+        bundle = _score(network, setup, order, progress)
+    _write_log(order, setup)
+    bundle.save(order.out)
+    (order.out / LAST).unlink(missing_ok=True)  # large, and of no more use
     return bundle
+
+
+def plan_of(tiles: TileSet, config: TrainConfig) -> Plan:
+    """Plan the updates of a training.
+
+    Raises
+    ------
+    ConfigError
+        More processes than tiles in an update.
+    """
+    key = tiles.key[tiles.part == Part.TRAIN]
+    size, draws = config.tiles_per_update, (config.seed, config.epochs, config.steps, config.random_scale)
+    plan = Plan(key, config.augment, size, *draws)
+    if plan.smallest < config.processes:
+        message = (
+            f"{config.processes} processes, but updates of {plan.smallest} tiles: some would have none; "
+            "raise batch, or lower devices"
+        )
+        raise ConfigError(message)
+    return plan
 
 
 @dataclass(frozen=True)
@@ -115,19 +153,17 @@ class _Setup:
     """Name of each scene or patch set that the tiles are from; the scene's grid, the set's regions."""
 
     @classmethod
-    def of(cls, tiles: TileSet, config: TrainConfig) -> _Setup:
+    def of(cls, tiles: TileSet, config: TrainConfig, world: World) -> _Setup:
         recipe = tiles.recipe
         assert recipe is not None  # prepare has seen to it
-        device = resolve_device(config.device)
+        device = world.device(config.device)
         store = TileStore(tiles, recipe, device, directional(tiles, config))
         stores = {name: store.of(tiles.part == part) for name, part in _PARTS.items()}
-        key = tiles.key[tiles.part == Part.TRAIN]
-        plan = Plan(key, config.augment, config.batch, config.seed, config.epochs, config.steps, config.random_scale)
         precision = resolve_precision(config.precision, device)
         licence = str(tiles.meta.get("licence", ""))
         kept = ("path", "grid", "regions")
         grounds = [{key: about[key] for key in kept if key in about} for about in tiles.meta.get("sources", ())]
-        return cls(recipe, stores, plan, device, precision, licence, grounds)
+        return cls(recipe, stores, plan_of(tiles, config), device, precision, licence, grounds)
 
 
 def _begin(out: Path, record: Record, *, resume: bool) -> Bundle | None:
@@ -163,16 +199,18 @@ def _network(config: TrainConfig, recipe: Recipe) -> nn.Module:
     return network.to(memory_format=torch.channels_last)
 
 
-def _train(
-    network: nn.Module, setup: _Setup, config: TrainConfig, out: Path, record: Record, progress: Progress
-) -> Bundle:
+def _train(network: nn.Module, setup: _Setup, order: Order, world: World, progress: Progress) -> None:
     from landslip.training.loop import Job, run  # Lightning takes seconds to import
 
-    stores = setup.stores
-    job = Job(network, stores["train"], stores["validation"], setup.plan, config, setup.precision, out, record)
-    run(job, progress)
-    record.load_best(out, network)
-    threshold, scores = evaluate(network, stores, config, setup.precision, progress)
+    train, validation = setup.stores["train"], setup.stores["validation"]
+    config, out, record = order.config, order.out, order.record
+    run(Job(network, train, validation, setup.plan, config, setup.precision, out, record, world), progress)
+
+
+def _score(network: nn.Module, setup: _Setup, order: Order, progress: Progress) -> Bundle:
+    config, record = order.config, order.record
+    record.load_best(order.out, network)
+    threshold, scores = evaluate(network, setup.stores, config, setup.precision, progress)
     counts = parameter_counts(network)
     architecture = {
         "name": config.model,
@@ -200,7 +238,11 @@ def _train(
 def _own_randomness(device: torch.device) -> Iterator[None]:
     """Keep torch's generators as they were for the caller, and let a GPU compute the same way every time."""
     cudnn = torch.backends.cudnn
-    before = (cudnn.deterministic, cudnn.benchmark, torch.are_deterministic_algorithms_enabled())
+    memory: Any = torch.utils.deterministic  # the type checker takes it for a module
+    fills, before = (
+        memory.fill_uninitialized_memory,
+        (cudnn.deterministic, cudnn.benchmark, torch.are_deterministic_algorithms_enabled()),
+    )
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS's own condition
@@ -210,21 +252,24 @@ def _own_randomness(device: torch.device) -> Iterator[None]:
                 cudnn.deterministic, cudnn.benchmark = True, False
                 # some networks of the library have up-sampling without a deterministic gradient
                 torch.use_deterministic_algorithms(True, warn_only=True)
+                memory.fill_uninitialized_memory = False  # a pass over all memory, to find mistakes that we test for
             yield
     finally:
+        memory.fill_uninitialized_memory = fills
         cudnn.deterministic, cudnn.benchmark = before[:2]
         torch.use_deterministic_algorithms(before[2], warn_only=warn_only)
 
 
-def _write_log(out: Path, started: float, setup: _Setup, *, resumed: bool) -> None:
+def _write_log(order: Order, setup: _Setup) -> None:
     content: dict[str, Any] = {
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(time.time() - started, 1),
-        "resumed": resumed,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(order.started)),
+        "seconds": round(time.time() - order.started, 1),
+        "resumed": order.resumed,
         "device": device_name(setup.device),
+        "processes": order.config.processes,
         "threads": torch.get_num_threads(),
         "platform": platform.platform(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in _RECORDED},
     }
-    write_json(out / "log.json", content)
+    write_json(order.out / "log.json", content)

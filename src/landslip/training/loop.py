@@ -15,6 +15,7 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from landslip.data.draws import integer
@@ -24,6 +25,7 @@ from landslip.files import atomic_path
 from landslip.progress import Progress, Task
 from landslip.training.batches import Batch, EpochBatches, Plan, SequentialBatches, TileStore
 from landslip.training.config import TrainConfig
+from landslip.training.distributed import ALONE, World
 from landslip.training.losses import masked_loss
 from landslip.training.record import LAST, Record, Row, row
 from landslip.training.schedule import learning_rate
@@ -32,7 +34,8 @@ from landslip.training.schedule import learning_rate
 class Totals:
     """Loss and counts of an epoch, pooled over all counted pixels; kept on the device until asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: World = ALONE) -> None:
+        self._world = world
         self._sums: Tensor | None = None
 
     def add(self, loss: Tensor, counted: Tensor, logits: Tensor, target: Tensor) -> None:
@@ -53,7 +56,8 @@ class Totals:
 
     def take(self) -> tuple[float, int, int, int]:
         """Return mean loss, TP, FP and FN, and begin anew."""
-        sums = [0.0] * 5 if self._sums is None else [float(value) for value in self._sums.cpu()]
+        # the first process's in all: they would differ if a GPU of another kind added up in another order
+        sums = [0.0] * 5 if self._sums is None else [float(value) for value in self._world.agree(self._sums).cpu()]
         self._sums = None
         return sums[0] / max(sums[1], 1.0), int(sums[2]), int(sums[3]), int(sums[4])
 
@@ -61,12 +65,12 @@ class Totals:
 class Trainee(LightningModule):
     """A network in training."""
 
-    def __init__(self, network: nn.Module, config: TrainConfig, record: Record, updates: int) -> None:
+    def __init__(self, job: Job) -> None:
         super().__init__()
-        self.network = network
-        self._config, self._record, self._updates = config, record, updates
-        self._loss = masked_loss(config)
-        self.train_totals, self.validation_totals = Totals(), Totals()
+        self.network = job.network
+        self._config, self._record, self._updates, self._world = job.config, job.record, job.plan.updates, job.world
+        self._loss = masked_loss(job.config)
+        self.train_totals, self.validation_totals = Totals(job.world), Totals(job.world)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW over what is trained."""
@@ -80,7 +84,8 @@ class Trainee(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Seed what a network draws itself (dropout) by the epoch, so that resuming needs no generator state."""
-        torch.manual_seed(integer(self._config.seed, self._record.epochs, purpose=2))
+        purpose = 2 if self._world.rank == 0 else 1000 + self._world.rank
+        torch.manual_seed(integer(self._config.seed, self._record.epochs, purpose=purpose))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the learning rate, a function of the update alone."""
@@ -90,9 +95,9 @@ class Trainee(LightningModule):
             group["lr"] = rate
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of one batch."""
+        """Loss of one batch, times the processes over which its gradient will be averaged."""
         del batch_idx
-        return self._step(batch, self.train_totals)
+        return self._step(batch, self.train_totals) * self._world.size
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count one batch."""
@@ -101,7 +106,7 @@ class Trainee(LightningModule):
 
     def _step(self, batch: Batch, totals: Totals) -> Tensor:
         image, target = batch
-        logits = self.network(image)
+        logits, target = self._world.together(self.network(image), target)
         loss, counted = self._loss(logits, target)
         totals.add(loss, counted, logits.detach(), target)
         return loss
@@ -127,11 +132,14 @@ class Recorder(Callback):
         totals = trainee.train_totals.take(), trainee.validation_totals.take()
         entry = row(record.epochs + 1, updates, rate, *totals)
         _require_finite(entry, job.config)
-        if record.add(entry):
+        best, first = record.add(entry), job.world.rank == 0
+        if best and first:
             record.save_best(job.folder, trainee.network)
-        with atomic_path(job.folder / LAST) as temporary:
-            trainer.save_checkpoint(temporary)
-        record.write_metrics(job.folder)
+        # of several processes all take part in this, but the first alone writes
+        with atomic_path(job.folder / LAST) if first else contextlib.nullcontext(job.folder / LAST) as path:
+            trainer.save_checkpoint(path)
+        if first:
+            record.write_metrics(job.folder)
         f1 = entry["validation_f1"]
         note = f"loss {entry['train_loss']:.3f}, validation {entry['validation_loss']:.3f}"
         self._task.advance(0, note=note if f1 is None else f"{note}, F1 {f1:.2f}")
@@ -161,6 +169,7 @@ class Job:
     precision: str
     folder: Path
     record: Record
+    world: World = ALONE
 
 
 def run(job: Job, progress: Progress) -> None:
@@ -176,13 +185,14 @@ def run(job: Job, progress: Progress) -> None:
     done = job.record.epochs
     if done >= job.config.epochs or job.record.exhausted(job.config.patience):
         return
-    trainee = Trainee(job.network, job.config, job.record, job.plan.updates)
+    trainee = Trainee(job)
     with progress.task(f"training {job.config.model}", job.plan.updates) as task, _calm():
         task.advance(job.plan.first_update(done))
         recorder = Recorder(job, task)
         trainer = _trainer(job, recorder)
-        batches = EpochBatches(job.train, job.plan, lambda: job.record.epochs)  # Lightning counts late when it resumes
-        validation = SequentialBatches(job.validation, job.config.batch)
+        # asks the record which epoch it is: Lightning counts late when it resumes
+        batches = EpochBatches(job.train, job.plan, lambda: job.record.epochs, job.world)
+        validation = SequentialBatches(job.validation, job.config.tiles_per_update, job.world)
         resume_from = job.folder / LAST if done else None
         _fit(trainer, recorder, trainee, batches, validation, resume_from)
 
@@ -212,12 +222,18 @@ def _fit(
 
 
 def _trainer(job: Job, recorder: Recorder) -> Trainer:
-    device = job.train.device
+    device, config = job.train.device, job.config
+    alone = job.world.size == 1
+    # only encoders of the library have parameters that play no part
+    together = DDPStrategy(find_unused_parameters=config.model.startswith("smp:"))
     return Trainer(
         accelerator="gpu" if device.type == "cuda" else device.type,
-        devices=[device.index or 0] if device.type == "cuda" else 1,
+        devices=config.devices if not alone else [device.index or 0] if device.type == "cuda" else 1,
+        num_nodes=config.num_nodes,
+        strategy="auto" if alone else together,
+        sync_batchnorm=not alone and device.type == "cuda",  # torch has it for GPUs only
         precision="bf16-mixed" if job.precision == "bf16" else "32-true",
-        max_epochs=job.config.epochs,
+        max_epochs=config.epochs,
         callbacks=[recorder],
         default_root_dir=job.folder,
         logger=False,

@@ -14,6 +14,12 @@ MaskedLoss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Logits ``(n, 1, h, w)`` and targets ``(n, h, w)`` uint8 (0, 1, 255 = not counted) to the loss (a scalar)
 and the number of counted pixels."""
 
+_Function = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Logits, truth (0 or 1) and whether it counts of every pixel, ``(1, 1, pixels)``, to the loss."""
+
+_NO = -1e4
+"""Logit whose probability is 0 in float32, and a number all the same, so that its gradient is one too."""
+
 
 def masked_loss(config: TrainConfig) -> MaskedLoss:
     """Make the loss of a configuration, from those of segmentation-models-pytorch.
@@ -31,65 +37,65 @@ def masked_loss(config: TrainConfig) -> MaskedLoss:
 
     def loss(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         counted = target != UNKNOWN
-        count = counted.sum()
-        number = int(count)  # waits for a GPU, once
-        if number == 0:
-            return logits.sum() * 0.0, count
-        if number == target.numel():
-            return function(logits.float().reshape(1, 1, -1), target.reshape(1, 1, -1).float()), count
-        # selecting, not multiplying by zero, so that nothing of a pixel that does not count can get through
-        chosen = logits.float()[:, 0][counted]
-        return function(chosen.reshape(1, 1, -1), target[counted].reshape(1, 1, -1).float()), count
+        # chosen by where, not multiplied by zero, so that nothing of a pixel that does not count can get through;
+        # and not selected, since the number of selected pixels would have to be waited for on a GPU
+        chosen = torch.where(counted, logits.float()[:, 0], _NO)
+        truth = torch.where(counted, target, 0).float()
+        return function(chosen.reshape(1, 1, -1), truth.reshape(1, 1, -1), counted.reshape(1, 1, -1)), counted.sum()
 
     return loss
 
 
-def _bce(config: TrainConfig) -> Callable[[Tensor, Tensor], Tensor]:
+def _mean(each: Callable[[Tensor, Tensor], Tensor]) -> _Function:
+    """Turn a loss of each pixel into the mean over those that count."""
+
+    def function(logits: Tensor, target: Tensor, counted: Tensor) -> Tensor:
+        values = torch.where(counted, each(logits, target).reshape(counted.shape), 0.0)
+        return values.sum() / counted.sum().clamp(min=1)
+
+    return function
+
+
+def _bce(config: TrainConfig) -> _Function:
     from segmentation_models_pytorch.losses import SoftBCEWithLogitsLoss
 
     weight = None if config.positive_weight == 1 else torch.tensor(config.positive_weight)
-    inner = SoftBCEWithLogitsLoss(ignore_index=None, pos_weight=weight)
+    inner = SoftBCEWithLogitsLoss(ignore_index=None, reduction="none", pos_weight=weight)
 
-    def function(logits: Tensor, target: Tensor) -> Tensor:
+    def each(logits: Tensor, target: Tensor) -> Tensor:
         result: Tensor = inner.to(logits.device)(logits, target)
         return result
 
-    return function
+    return _mean(each)
 
 
-def _dice(config: TrainConfig) -> Callable[[Tensor, Tensor], Tensor]:
+def _focal(config: TrainConfig) -> _Function:
+    from segmentation_models_pytorch.losses import FocalLoss
+
+    return _mean(FocalLoss("binary", alpha=config.focal_alpha, gamma=config.focal_gamma, reduction="none"))
+
+
+def _dice(config: TrainConfig) -> _Function:
     from segmentation_models_pytorch.losses import DiceLoss
 
     del config
-    function: Callable[[Tensor, Tensor], Tensor] = DiceLoss("binary")
-    return function
+    return _of_sets(DiceLoss("binary"))
 
 
-def _bce_and_dice(config: TrainConfig) -> Callable[[Tensor, Tensor], Tensor]:
+def _bce_and_dice(config: TrainConfig) -> _Function:
     one, other = _bce(config), _dice(config)
-
-    def function(logits: Tensor, target: Tensor) -> Tensor:
-        return one(logits, target) + other(logits, target)
-
-    return function
+    return lambda *pixels: one(*pixels) + other(*pixels)
 
 
-def _focal(config: TrainConfig) -> Callable[[Tensor, Tensor], Tensor]:
-    from segmentation_models_pytorch.losses import FocalLoss
-
-    function: Callable[[Tensor, Tensor], Tensor] = FocalLoss(
-        "binary", alpha=config.focal_alpha, gamma=config.focal_gamma
-    )
-    return function
-
-
-def _tversky(config: TrainConfig) -> Callable[[Tensor, Tensor], Tensor]:
+def _tversky(config: TrainConfig) -> _Function:
     from segmentation_models_pytorch.losses import TverskyLoss
 
-    function: Callable[[Tensor, Tensor], Tensor] = TverskyLoss(
-        "binary", alpha=config.tversky_alpha, beta=config.tversky_beta
-    )
-    return function
+    return _of_sets(TverskyLoss("binary", alpha=config.tversky_alpha, beta=config.tversky_beta))
+
+
+def _of_sets(inner: Callable[[Tensor, Tensor], Tensor]) -> _Function:
+    # a pixel that does not count is surely no landslide, in truth as in prediction: it adds nothing to any sum
+    return lambda logits, target, counted: inner(logits, target)
 
 
 _LOSSES = {"bce": _bce, "dice": _dice, "bce+dice": _bce_and_dice, "focal": _focal, "tversky": _tversky}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,9 @@ from landslip.files import atomic_path, write_text
 LAST = Path("checkpoints") / "last.ckpt"
 BEST = Path("checkpoints") / "best.ckpt"
 METRICS = "metrics.csv"
+_BATCH = ("batch", "devices", "num_nodes")
+"""Settings of which only the product matters for what comes out."""
+
 
 Row = dict[str, Any]
 """One epoch: its number, updates so far, learning rate, then losses and scores; None where undefined."""
@@ -115,13 +119,17 @@ class Record:
     def require_same(self, other: Mapping[str, Any], folder: Path) -> None:
         """Refuse to go on with what was made with other settings or from other tiles.
 
+        The number of processes may change as long as they see as many tiles per update together.
+
         Raises
         ------
         ConfigError
             Names the first setting that differs, or the data.
         """
         settings = other["settings"]
-        for name in sorted(self.settings.keys() | settings.keys()):
+        if _tiles_per_update(self.settings) != _tiles_per_update(settings):
+            _refuse_batch(settings, self.settings, folder)
+        for name in sorted((self.settings.keys() | settings.keys()) - set(_BATCH)):
             old, new = settings.get(name), self.settings.get(name)
             if old != new:
                 message = f"{folder}: begun with {name} = {old!r}, now {new!r}; go back to it, or choose another --out"
@@ -129,6 +137,21 @@ class Record:
         if other["data"] != self.data:
             message = f"{folder}: begun with other training data; use the same data, or choose another --out"
             raise ConfigError(message)
+
+
+def _tiles_per_update(settings: Mapping[str, Any]) -> int:
+    return math.prod(int(settings.get(name, 1)) for name in _BATCH)
+
+
+def _refuse_batch(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
+    if all(old.get(name, 1) == new.get(name, 1) for name in _BATCH[1:]):
+        message = f"{folder}: begun with batch = {old['batch']}, now {new['batch']}; go back to it, "
+    else:
+        message = (
+            f"{folder}: begun with {_tiles_per_update(old)} tiles per update (batch x devices x num_nodes), now "
+            f"{_tiles_per_update(new)}; set batch so that they are as many, "
+        )
+    raise ConfigError(message + "or choose another --out")
 
 
 def row(
