@@ -47,3 +47,19 @@ def test_one_line_for_settings_that_cannot_be(text, message, tmp_path, monkeypat
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("--devices", "0,1", "--dask", "local:2"), 2, "give --devices or --dask, not both"),
+        (("--devices", "first"), 2, "--devices first: give numbers of GPUs, such as 0,1"),
+        (("--dask", "somewhere"), 1, "'somewhere' is no cluster; give local:N"),
+    ],
+)
+def test_workers_that_cannot_be(words, code, message, tmp_path):
+    (tmp_path / "study.toml").write_text('[data]\nscene = "x"\n')
+    done = landslip(str(tmp_path / "study.toml"), "--out", str(tmp_path / "out"), "--quiet", *words)
+    assert done.exit_code == code
+    assert message in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,16 +1,20 @@
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from study_data import OPTIONS, TINY, make_area
 
+from landslip.cluster import Outcome
 from landslip.data.tileset import Part, TileSet
 from landslip.errors import ConfigError, InputError, SplitError
 from landslip.layers.stack import as_raster
 from landslip.progress import SILENT
 from landslip.splits import SplitConfig
+from landslip.study import parallel, transfer
 from landslip.study.config import DataConfig, RowConfig, StudyConfig
 from landslip.study.design import plan_rows
+from landslip.study.runs import _finished
 from landslip.study.sources import Area, PatchPlaces, Source, number_landslides
 from landslip.study.transfer import check_places, check_split, fine_tuning, run_transfer
 from landslip.study.warning import warning_against_drop
@@ -29,9 +33,7 @@ def two_regions(n=48, size=32):
     return Source((Area({"red": as_raster(image)}, as_raster(label), as_raster(number_landslides(label))),), places)
 
 
-@pytest.fixture(scope="module")
-def matrix(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("transfer")
+def make_matrix(folder, cluster=None):
     config = StudyConfig(
         data=DataConfig(patches="p.npz"),
         split=SplitConfig(block_tiles=1, buffer_px=0, tile=32),
@@ -48,8 +50,35 @@ def matrix(tmp_path_factory):
         draws=100,
     )
     source = two_regions()
-    entries = run_transfer(source, ("red",), plan_rows(config, ("red",)), config, folder, SILENT)
-    return folder, entries
+    rows = plan_rows(config, ("red",))
+    return folder, run_transfer(source, ("red",), rows, config, folder, SILENT, cluster)
+
+
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory):
+    return make_matrix(tmp_path_factory.mktemp("transfer"))
+
+
+def test_matrix_made_by_jobs_is_the_same(matrix, tmp_path, monkeypatch):
+    """All runs are made by jobs that know nothing but their arguments; afterwards they are found finished."""
+    made = []
+
+    def here(cluster, function, jobs, **_more):
+        for job in jobs:
+            made.append(job.name)
+            yield Outcome(job, function(*pickle.loads(pickle.dumps(job.arguments))))
+
+    monkeypatch.setattr(parallel, "run_all", here)
+    monkeypatch.setattr(transfer, "execute", only_read)
+    assert make_matrix(tmp_path, cluster=object())[1] == matrix[1]
+    assert sorted(made) == [
+        "objects/seed0-from1", "objects/seed0-from2", "unet/seed0-from1", "unet/seed0-from1-to2",
+        "unet/seed0-from2", "unet/seed0-from2-to1",
+    ]  # fmt: skip
+
+
+def only_read(run, tiles, study, tiles_id, **_more):
+    return _finished(study / run.folder, run, tiles_id)
 
 
 def test_what_is_learned_at_home_does_not_travel_to_the_opposite(matrix):

@@ -1,54 +1,20 @@
 """Two processes are one with twice the batch: same loss curve, same counts, checkpoints that change hands."""
 
 import csv
-import os
-import signal
-import sys
 
 import numpy as np
 import pytest
 import torch
-from conftest import make_tiles
 from test_training_resume import InterruptedTrainingError, StopAfter
+from training_jobs import die_in_second, fail_in_second, frozen, module, work_with_frozen_norm
 
+from conftest import make_tiles
 from landslip.bundle import Bundle
 from landslip.data.tileset import Part
 from landslip.errors import ConfigError, ModelError, ResourceError
 from landslip.training import TrainConfig, fit
 from landslip.training.batches import EpochBatches, Plan, SequentialBatches, TileStore
-from landslip.training.distributed import World
-
-
-def frozen(*arguments, **named):
-    """The real network with its batch norm frozen: statistics of a share are not those of a batch."""
-    network = module_build(*arguments, **named)
-    for part in network.modules():
-        if isinstance(part, torch.nn.BatchNorm2d):
-            part.train = lambda mode=True, part=part: part
-            part.eval()
-            part.training = False
-    return network
-
-
-module = sys.modules["landslip.training.fit"]
-module_build, module_work = module.build_model, module.work
-
-
-def work_with_frozen_norm(tiles, order, world, progress):
-    module.build_model = frozen
-    return module_work(tiles, order, world, progress)
-
-
-def fail_in_second(tiles, order, world, progress):
-    if world.rank == 1:
-        raise ModelError("the second process has had enough")
-    return work_with_frozen_norm(tiles, order, world, progress)
-
-
-def die_in_second(tiles, order, world, progress):
-    if world.rank == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return work_with_frozen_norm(tiles, order, world, progress)
+from landslip.training.world import World
 
 
 @pytest.fixture
@@ -156,7 +122,7 @@ def test_every_tile_is_in_one_share_and_draws_stay_with_it(odd, size):
 
     tiles = with_recipe(odd)
     store = TileStore(tiles, tiles.recipe, torch.device("cpu"))
-    plan = Plan(tiles.key, "d4", 6, seed=3, epochs=1)
+    plan = Plan(tiles.key, "d4", 2 * size, seed=3, epochs=1)
     worlds = [World(rank, size) for rank in range(size)]
     for make in (
         lambda world: EpochBatches(store, plan, lambda: 0, world),

@@ -12,4 +12,10 @@ Debug = Annotated[bool, typer.Option("--debug", help="Log in detail, and show th
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on standard output.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random draws.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue where an interrupted run left off.")]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        "--dask", metavar="ADDRESS", help="Work on a Dask cluster: tcp://host:8786, or local:N for N processes here."
+    ),
+]
 OutFolder = Annotated[Path, typer.Option("--out", help="Output folder.", show_default=False)]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from landslip.cli.console import session
-from landslip.cli.options import Debug, Json, Quiet, Resume
+from landslip.cli.options import Dask, Debug, Json, Quiet, Resume
+
+if TYPE_CHECKING:
+    from landslip.cluster import Cluster
 
 
 def command(
@@ -24,6 +29,11 @@ def command(
         Literal["scene", "patches"] | None,
         typer.Option("--init", help="Print commented settings for a scene or for patches, and exit."),
     ] = None,
+    devices: Annotated[
+        str | None,
+        typer.Option("--devices", metavar="0,1,…", help="Runs side by side on these GPUs of this machine."),
+    ] = None,
+    dask: Dask = None,
     quiet: Quiet = False,
     debug: Debug = False,
     json: Json = False,
@@ -53,7 +63,32 @@ def command(
             return
         from landslip.study import run_study
 
-        result = run_study(settings, out, resume=resume, progress=console.progress)
+        with _workers(devices, dask) as cluster:
+            result = run_study(settings, out, resume=resume, progress=console.progress, cluster=cluster)
         where = f"report: {result.report}" if result.report else f"tables: {result.folder / 'table.md'}"
         told = result.answer()
         console.result(result.to_dict() | {"answer": told}, "\n\n".join((result.table_text(), "\n".join(told), where)))
+
+
+@contextlib.contextmanager
+def _workers(devices: str | None, dask: str | None) -> Iterator[Cluster | None]:
+    """Open what the runs are made on, if anything was asked for."""
+    if devices is not None and dask is not None:
+        message = "give --devices or --dask, not both"
+        raise typer.BadParameter(message)
+    if devices is not None:
+        from landslip.study.parallel import on_devices
+
+        words = devices.split(",")
+        if not all(word.strip().isdecimal() for word in words):
+            message = f"--devices {devices}: give numbers of GPUs, such as 0,1"
+            raise typer.BadParameter(message)
+        with on_devices([int(word) for word in words]) as cluster:
+            yield cluster
+    elif dask is not None:
+        from landslip.cluster import connect
+
+        with connect(dask) as cluster:
+            yield cluster
+    else:
+        yield None

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslip.data.tileset import Part, TileSet
-from landslip.errors import FormatError, InputError, SplitError
+from landslip.errors import ConfigError, FormatError, InputError, SplitError
 from landslip.files import FORMAT, atomic_path, check_format, read_json, write_json
 from landslip.progress import Progress
 from landslip.scoring import Confusion, ProbabilityHistogram
@@ -58,6 +58,8 @@ class Run:
 
     def _train_as_digested(self) -> dict[str, Any] | None:
         content = self.train.to_dict() if self.train else None
+        for name in ("devices", "num_nodes"):  # one each, in every run
+            (content or {}).pop(name, None)
         if content is not None and self.begins_from is not None:
             content["weights"] = self.begins_from  # not where the study lies at the moment
         return content
@@ -96,6 +98,9 @@ def _train_config(
     options = {"model_options": config.model_options.get(row.model, {})}
     content = {"epochs": EPOCHS} | options | _shared_settings(config, row, rows) | row.train | own
     train = TrainConfig.from_dict(content, where=f"settings of row {row.name!r}")
+    if train.processes > 1:
+        message = f"row {row.name!r}: a run of a study has one device; leave devices and num_nodes out, see --devices"
+        raise ConfigError(message)
     if row.matched_to is None:
         return train
     other = next((one for one in rows if one.name == row.matched_to), None)

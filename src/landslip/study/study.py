@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from landslip._version import __version__
+from landslip.cluster import Cluster
 from landslip.data.tileset import TileSet
 from landslip.errors import ConfigError, LandslipError, OutputError
 from landslip.files import FORMAT, atomic_path, check_format, locked, read_json, sha256, write_json, write_text
@@ -23,6 +24,7 @@ from landslip.study.checks import check_runs, check_settings
 from landslip.study.config import RowConfig, StudyConfig
 from landslip.study.design import bands_of_study, base_layers, plan_rows
 from landslip.study.guard import guard
+from landslip.study.parallel import Work, make_runs
 from landslip.study.prepare import Fold, Prepared, plan_folds, prepare
 from landslip.study.results import Results, parts_entry
 from landslip.study.runs import Run, execute, plan_runs
@@ -105,6 +107,7 @@ def run_study(
     resume: bool = False,
     progress: Progress = SILENT,
     report: bool = True,
+    cluster: Cluster | None = None,
 ) -> StudyResult:
     """Run a study, or go on with an interrupted one.
 
@@ -120,6 +123,8 @@ def run_study(
         Who is told how far it is.
     report
         Write figures and ``report.html`` at the end.
+    cluster
+        Where the runs are made, side by side; None: here, one after another. The tables are the same.
 
     Raises
     ------
@@ -129,6 +134,8 @@ def run_study(
         Settings that exclude each other, or differ from those of the interrupted study.
     SplitError
         A part without landslides, or (``leakage = "refuse"``) parts too near to each other.
+    InputError
+        Runs failed on the cluster; the others are finished.
     """
     folder = Path(out)
     if config is not None:
@@ -144,8 +151,8 @@ def run_study(
                 _forget(folder)
             raise
         started = time.time()
-        records = _do_runs(plan, folder, progress)
-        moved = _do_transfer(plan, folder, progress) if config.transfer else []
+        records = _do_runs(plan, folder, progress, cluster)
+        moved = _do_transfer(plan, folder, progress, cluster) if config.transfer else []
         content = _content(plan, records, folder, progress) | ({"transfer": moved} if moved else {})
         for name, text in (("table.csv", as_csv), ("table.md", as_markdown)):
             write_text(folder / name, text(table_rows(content["rows"])))
@@ -231,7 +238,7 @@ def _write_plan(
     for fold in folds:
         one = prepared[fold.name]
         guards.append(guard(one.tiles, one.splits, fold, refuse=config.leakage == "refuse"))
-        suffix = "" if len(folds) == 1 else f"-{fold.name}"
+        suffix = _suffix(fold, folds)
         one.tiles.save(folder / f"tiles{suffix}.npz")
         split = f"split{suffix}.npz" if one.splits else None
         if split:
@@ -304,8 +311,14 @@ def _save_splits(path: Path, prepared: Prepared) -> None:
         np.savez_compressed(temporary, **arrays)
 
 
-def _do_runs(plan: Plan, folder: Path, progress: Progress) -> list[dict[str, Any]]:
+def _suffix(fold: Fold, folds: tuple[Fold, ...]) -> str:
+    return "" if len(folds) == 1 else f"-{fold.name}"
+
+
+def _do_runs(plan: Plan, folder: Path, progress: Progress, cluster: Cluster | None) -> list[dict[str, Any]]:
     runs = plan.runs()
+    works = [Work(run, f"tiles{_suffix(run.fold, plan.folds)}.npz", plan.tiles_id[run.fold.name]) for run in runs]
+    make_runs(cluster, works, folder, progress)  # what it finished is only read below
     records = []
     with progress.task("runs", len(runs)) as task:
         for run in runs:
@@ -316,7 +329,7 @@ def _do_runs(plan: Plan, folder: Path, progress: Progress) -> list[dict[str, Any
     return records
 
 
-def _do_transfer(plan: Plan, folder: Path, progress: Progress) -> list[dict[str, Any]]:
+def _do_transfer(plan: Plan, folder: Path, progress: Progress, cluster: Cluster | None) -> list[dict[str, Any]]:
     config = plan.config
     if config.data.kind == "tiles":
         message = "transfer needs scenes or patches, not tiles: layers are fitted on each place anew"
@@ -324,7 +337,7 @@ def _do_transfer(plan: Plan, folder: Path, progress: Progress) -> list[dict[str,
     with progress.task("reading data", 1) as task:
         source = open_source(config.data, seed=config.split.seed, bands=lambda there: bands_of_study(config, there))
         task.advance()
-    return run_transfer(source, plan.base, plan.rows, config, folder, progress)
+    return run_transfer(source, plan.base, plan.rows, config, folder, progress, cluster)
 
 
 def _content(plan: Plan, records: list[dict[str, Any]], folder: Path, progress: Progress) -> dict[str, Any]:

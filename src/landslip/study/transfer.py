@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from landslip.cluster import Cluster
 from landslip.data.tileset import Part, TileSet
 from landslip.errors import ConfigError, InputError
 from landslip.files import sha256
@@ -22,6 +25,7 @@ from landslip.scoring import confusions_by_group
 from landslip.splits import check_parts
 from landslip.study.config import RowConfig, StudyConfig
 from landslip.study.evaluate import outside_range
+from landslip.study.parallel import Work, indices, make_runs
 from landslip.study.prepare import Fold, prepare, regions_of, split_of_patches, split_scenes
 from landslip.study.runs import PREDICTIONS, Run, execute, load_predictions, plan_runs
 from landslip.study.sources import Source
@@ -104,6 +108,7 @@ def run_transfer(
     config: StudyConfig,
     folder: Path,
     progress: Progress,
+    cluster: Cluster | None = None,
 ) -> list[Record]:
     """Do the runs of the transfer matrix and return the entries of ``study.json``.
 
@@ -119,6 +124,8 @@ def run_transfer(
         Its folder.
     progress
         Who is told how far it is.
+    cluster
+        Where the runs are made, side by side; None: here, one after another.
     """
     chosen = tuple(row for row in rows if row.name in config.transfer_rows)
     if not chosen:
@@ -127,6 +134,7 @@ def run_transfer(
     partners = {row.matched_to for row in chosen}
     needed = tuple(row for row in rows if row in chosen or row.name in partners)
     places = _places(source, base, needed, config, folder, progress)
+    _make_side_by_side(cluster, chosen, rows, places, config, folder, progress)
     entries, tuned_entries = [], []
     with progress.task("transfer", len(chosen) * len(places) * len(config.seeds)) as task:
         for row in chosen:
@@ -197,16 +205,52 @@ def _fine_tune(
     progress: Progress,
 ) -> None:
     """Go on training from a run's weights on a few tiles of each other place, with the run's own statistics."""
+    for target, again, keep in _again(run, place, places, config, folder):
+        record = execute(again, place.tiles, folder, place.tiles_id, keep=keep, progress=progress)
+        tuned.setdefault((place.region, target.region), []).append(record)
+
+
+def _again(
+    run: Run, place: Place, places: list[Place], config: StudyConfig, folder: Path
+) -> Iterator[tuple[Place, Run, NDArray[np.bool_]]]:
+    """Name the runs that go on from a run's weights: the target of each, the run, and the tiles that it may know."""
     assert run.train is not None
     for target in places:
         if target.region == place.region:
             continue
         keep = some_tiles(place.tiles, target.region, config.transfer_tiles, run.seed)
-        train = fine_tuning(run.train, str(folder / run.folder))
+        train = fine_tuning(run.train, str(folder.resolve() / run.folder))  # where a worker finds it too
         name = f"{run.folder}-to{target.region}"
-        again = replace(run, folder=name, train=train, begins_from=run.folder)
-        record = execute(again, place.tiles, folder, place.tiles_id, keep=keep, progress=progress)
-        tuned.setdefault((place.region, target.region), []).append(record)
+        yield target, replace(run, folder=name, train=train, begins_from=run.folder), keep
+
+
+def _make_side_by_side(
+    cluster: Cluster | None,
+    chosen: tuple[RowConfig, ...],
+    rows: tuple[RowConfig, ...],
+    places: list[Place],
+    config: StudyConfig,
+    folder: Path,
+    progress: Progress,
+) -> None:
+    """Make the runs of the matrix on a cluster, then those that go on from them; here they are only read then."""
+    if cluster is None:
+        return
+    first = [(place, run) for row in chosen for place in places for run in runs_at(row, rows, place, config)]
+    works = [_work(place, run, place.own()) for place, run in first]
+    make_runs(cluster, works, folder, progress)
+    if config.transfer_tiles:
+        works = [
+            _work(place, again, keep)
+            for place, run in first
+            if run.train is not None
+            for _, again, keep in _again(run, place, places, config, folder)
+        ]
+        make_runs(cluster, works, folder, progress)
+
+
+def _work(place: Place, run: Run, keep: NDArray[np.bool_]) -> Work:
+    return Work(run, f"tiles-from{place.region}.npz", place.tiles_id, indices(keep))
 
 
 def fine_tuning(train: TrainConfig, weights: str) -> TrainConfig:

@@ -16,7 +16,7 @@ from landslip.data.draws import permutation
 from landslip.data.tileset import UNKNOWN, TileSet
 from landslip.layers.catalogue import follows_image_scale
 from landslip.recipe import Recipe
-from landslip.training.distributed import ALONE, World
+from landslip.training.world import ALONE, World
 
 Batch = tuple[Tensor, Tensor]
 """Standardised image ``(n, layers, h, w)`` float32 in channels-last memory, target ``(n, h, w)`` uint8."""
@@ -87,7 +87,7 @@ class TileStore:
                     image[begin:end], target[begin:end] = turned
             back = torch.from_numpy(np.argsort(order)).to(home)
             image, target = image.index_select(0, back), target.index_select(0, back)
-        if home != self.device:
+        if home.type == "cpu" and self.device.type == "cuda":
             image, target = image.pin_memory(), target.pin_memory()  # else the copy would be waited for
         image = image.to(self.device, non_blocking=True)
         if scales is not None:

@@ -1,4 +1,4 @@
-"""One training in several processes: who they are, what each gets, and how they begin and end together.
+"""One training in several processes: how they begin, agree, report and end together.
 
 The processes of a machine are started here and meet through :mod:`torch.distributed`; what they compute, and that
 their gradients are averaged, is Lightning's business. Nothing here writes into a run folder.
@@ -21,23 +21,20 @@ from dataclasses import dataclass, fields, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 from torch import distributed as dist
 
-from landslip.data.tileset import UNKNOWN, TileSet
-from landslip.errors import ConfigError, LandslipError, ResourceError
+from landslip.data.tileset import TileSet
+from landslip.errors import ConfigError, LandslipError, RemoteError, ResourceError
 from landslip.files import writing
 from landslip.progress import SILENT, Progress, Task
 from landslip.training.config import TrainConfig
 from landslip.training.device import resolve_device
 from landslip.training.record import Record
-
-Numbers = TypeVar("Numbers", bound=np.generic)
+from landslip.training.world import World
 
 _PATIENCE = datetime.timedelta(minutes=30)
 """How long processes wait for one another, to begin and at each step."""
@@ -46,86 +43,6 @@ _END = datetime.timedelta(days=1)
 """How long the others wait while the first scores the finished network."""
 
 _MEETING = ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
-
-
-@dataclass(frozen=True)
-class World:
-    """One process among those of a training.
-
-    Parameters
-    ----------
-    rank
-        Its number; 0 writes the run folder.
-    size
-        How many there are.
-    local
-        Its number on its machine, which is the number of its GPU.
-    """
-
-    rank: int = 0
-    size: int = 1
-    local: int = 0
-
-    def device(self, wanted: str) -> torch.device:
-        """Where this process computes."""
-        device = resolve_device(wanted)
-        return torch.device("cuda", self.local) if self.size > 1 and device.type == "cuda" else device
-
-    def share(self, batch: NDArray[Numbers]) -> NDArray[Numbers]:
-        """Part of a batch that this process sees: the batch cut into ``size`` runs of nearly equal length."""
-        shares: list[NDArray[Numbers]] = np.array_split(batch, self.size)
-        return shares[self.rank]
-
-    def fill(self, target: Tensor, tiles: int) -> Tensor:
-        """Lengthen a share's targets by tiles that do not count to the largest share of ``tiles``.
-
-        Parameters
-        ----------
-        target
-            ``(n, h, w)`` uint8.
-        tiles
-            Tiles of the whole batch.
-        """
-        missing = -(-tiles // self.size) - len(target)
-        return torch.nn.functional.pad(target, (0, 0, 0, 0, 0, missing), value=UNKNOWN) if missing else target
-
-    def together(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Put the shares of all processes together, so that loss and counts are those of the whole batch.
-
-        The gradient of a loss of the result, times ``size`` for the averaging over processes, is that of one
-        process with the whole batch.
-
-        Parameters
-        ----------
-        logits
-            ``(n, 1, h, w)`` of this share.
-        target
-            ``(m, h, w)`` as :meth:`fill` returned it, ``m >= n``.
-
-        Returns
-        -------
-        tuple of torch.Tensor
-            ``(size * m, 1, h, w)``, only this share with a gradient, and ``(size * m, h, w)``.
-        """
-        if self.size == 1:
-            return logits, target
-        missing = len(target) - len(logits)
-        own = torch.nn.functional.pad(logits.float(), (0, 0, 0, 0, 0, 0, 0, missing)).contiguous()
-        shares, targets = ([torch.empty_like(one) for _ in range(self.size)] for one in (own, target.contiguous()))
-        dist.all_gather(shares, own.detach())
-        dist.all_gather(targets, target.contiguous())
-        shares[self.rank] = own
-        return torch.cat(shares), torch.cat(targets)
-
-    def agree(self, numbers: Tensor) -> Tensor:
-        """Return the first process's numbers in all."""
-        if self.size > 1:
-            dist.broadcast(numbers, 0)
-        return numbers
-
-
-ALONE = World()
-"""The only process of a training."""
 
 
 @dataclass(frozen=True)
@@ -288,7 +205,7 @@ def _cause(failures: list[BaseException], processes: list[Any], receivers: list[
                 failures.extend(content if word == "failed" else ())
         if not processes[number].is_alive():
             _note_end(processes, number, failures)
-    return next((one for one in failures if isinstance(one, LandslipError)), failures[0])
+    return min(failures, key=lambda one: 2 if isinstance(one, RemoteError) else not isinstance(one, LandslipError))
 
 
 class _Told:
@@ -323,6 +240,7 @@ def _child(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that started it ends it
     threading.Thread(target=_go_with_parent, daemon=True).start()
     warnings.simplefilter("ignore")  # other libraries' warnings, once for every process
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # they chat there; results are the first process's to print
     # Lightning asks the environment who it is
     os.environ.update(LOCAL_RANK=str(world.local), NODE_RANK=str(world.rank // order.config.devices))
     try:
@@ -332,6 +250,9 @@ def _child(
         dist.barrier(group=end)
     except LandslipError as error:
         sender.send(("failed", error))
+    except dist.DistError as error:
+        text = f"process {world.rank + 1} of {world.size} lost the others ({_first_line(error)}); go on with --resume"
+        sender.send(("failed", RemoteError(text)))
     except BaseException as error:
         text = f"process {world.rank + 1} of {world.size}: {type(error).__name__}: {error}"
         told = RuntimeError(text)
@@ -340,6 +261,10 @@ def _child(
     finally:
         sender.close()
     os._exit(0)  # the others may be gone already: no farewell that waits for them
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__).strip()
 
 
 def _go_with_parent() -> None:

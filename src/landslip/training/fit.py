@@ -29,10 +29,11 @@ from landslip.recipe import Recipe
 from landslip.training.batches import Plan, TileStore
 from landslip.training.config import TrainConfig
 from landslip.training.device import device_name, resolve_precision
-from landslip.training.distributed import ALONE, Order, World, launch, node_rank
+from landslip.training.distributed import Order, launch, node_rank
 from landslip.training.evaluate import evaluate
 from landslip.training.prepare import directional, fingerprint, prepare
 from landslip.training.record import LAST, Record
+from landslip.training.world import ALONE, World
 
 log = logging.getLogger(__name__)
 

@@ -25,10 +25,10 @@ from landslip.files import atomic_path
 from landslip.progress import Progress, Task
 from landslip.training.batches import Batch, EpochBatches, Plan, SequentialBatches, TileStore
 from landslip.training.config import TrainConfig
-from landslip.training.distributed import ALONE, World
 from landslip.training.losses import masked_loss
 from landslip.training.record import LAST, Record, Row, row
 from landslip.training.schedule import learning_rate
+from landslip.training.world import ALONE, World
 
 
 class Totals:
