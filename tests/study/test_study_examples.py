@@ -6,6 +6,7 @@ import pytest
 
 from landslip.study.config import StudyConfig
 from landslip.study.design import plan_rows
+from landslip.study.single import SingleConfig
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.toml"))
 VISIBLE = ("red", "green", "blue")
@@ -20,3 +21,12 @@ def test_example_is_a_study(path):
     if config.transfer:
         assert set(config.transfer_rows) <= rows
         assert set(config.data.regions) == set(config.data.region_names)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "examples/train").glob("*.toml")), ids=lambda p: p.stem
+)
+def test_example_is_a_training(path):
+    config = SingleConfig.from_toml(path)
+    assert config.data.scene or config.data.patches
+    assert config.train.epochs < 100, "an example is to run in minutes"
