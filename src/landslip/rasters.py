@@ -41,6 +41,11 @@ BLOCK = 512
 """Edge of an internal tile in pixels; windows aligned to it are read and written whole."""
 
 
+def gdal_threads() -> str:
+    """Return the number of threads that GDAL takes: all, unless the environment says otherwise; same bytes for any."""
+    return os.environ.get("GDAL_NUM_THREADS", "ALL_CPUS")
+
+
 @dataclass(frozen=True)
 class RasterSpec:
     """How a raster of ours is written.
@@ -95,7 +100,7 @@ class RasterSpec:
             "predictor": self.predictor,
             "interleave": "band",
             "bigtiff": "if_safer",
-            "num_threads": "all_cpus",
+            "num_threads": gdal_threads().lower(),
         }
 
 
@@ -210,7 +215,7 @@ def cog_writer(path: str | os.PathLike[str], spec: RasterSpec) -> Iterator[Datas
 
 def to_cog(source: str | os.PathLike[str], target: str | os.PathLike[str], *, average: bool) -> None:
     """Copy a GeoTIFF as a cloud-optimised one with overviews."""
-    with writing(target), rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS", GDAL_CACHEMAX=256):
+    with writing(target), rasterio.Env(GDAL_NUM_THREADS=gdal_threads(), GDAL_CACHEMAX=256):
         rasterio_copy(
             os.fspath(source),
             os.fspath(target),

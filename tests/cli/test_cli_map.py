@@ -1,8 +1,13 @@
 """``landslip map`` as a user meets it: options, messages, exit codes."""
 
 import json
+import os
 import pickle
+import shutil
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +82,58 @@ def test_several_scenes_get_folders_of_their_names(run, scene, tmp_path):
     assert [one["scene"]["name"] for one in json.loads(done.stdout)["maps"]] == ["valley", "ridge"]
     assert (tmp_path / "out" / "ridge" / "map.json").exists()
     assert "two scenes are called 'valley'" in error_line(run, scene.path, scene.path, "--out", tmp_path / "o", *FAST)
+
+
+def test_a_list_on_workers_one_scene_failing_and_resumed(run, scene, tmp_path):
+    write_scene(tmp_path / "ridge", scene_layers((40, 40)))
+    bare = write_scene(tmp_path / "bare", {"red": np.zeros((40, 40), np.float32)})
+    (tmp_path / "list.txt").write_text(f"{scene.path}\nbare\nridge\n")
+    words = [run, tmp_path / "list.txt", "--out", tmp_path / "out", *FAST, "--json", "--quiet"]
+    done = landslip_map(*words, "--dask", "local:2")
+    assert done.exit_code == 1
+    content = json.loads(done.stdout)
+    assert [one["scene"]["name"] for one in content["maps"]] == ["valley", "ridge"]
+    assert content["maps"][0]["folder"] == str(tmp_path / "out" / "valley")
+    assert [one["name"] for one in content["failed"]] == ["bare"]
+    reason, last = done.stderr.strip().splitlines()
+    assert reason.startswith("failed: bare: layer 'green' needs green, which the scene")
+    assert last == "error: 1 of 3 failed, as said above, the others are done; mend it, and run again with --resume"
+    assert "holds a finished map already" in error_line(run, tmp_path / "list.txt", "--out", tmp_path / "out", *FAST)
+    shutil.rmtree(bare.path)
+    write_scene(bare.path, scene_layers((40, 40)))
+    again = landslip_map(*words, "--resume")
+    assert again.exit_code == 0, again.output
+    assert len(json.loads(again.stdout)["maps"]) == 3
+
+
+def test_clusters_that_cannot_be_used(run, scene, tmp_path):
+    line = error_line(run, scene.path, "--out", tmp_path / "out", *FAST, "--dask", "nowhere")
+    assert "'nowhere' is no cluster; give local:N" in line
+
+
+def test_interrupting_ends_the_workers_and_resuming_completes(run, tmp_path):
+    for name in "abcdefgh":
+        write_scene(tmp_path / "scenes" / name, scene_layers((40, 200)))
+    words = ["-m", "landslip", "map", run, tmp_path / "scenes" / "*", "--out", tmp_path / "out", *FAST]
+    process = subprocess.Popen(
+        [sys.executable, *map(str, words), "--dask", "local:2"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not list((tmp_path / "out").glob("*/.partial")):
+        time.sleep(0.02)
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes of the command
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 130
+    assert said.strip().splitlines()[-1] == "interrupted; run the same command with --resume where it is offered"
+    assert "Traceback" not in said
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    done = landslip_map(run, tmp_path / "scenes" / "*", "--out", tmp_path / "out", *FAST, "--resume")
+    assert done.exit_code == 0, done.output
+    assert len(list((tmp_path / "out").glob("*/map.json"))) == 8
 
 
 def test_ensemble_and_uncertainty(run, scene, tmp_path):

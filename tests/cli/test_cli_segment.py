@@ -118,3 +118,34 @@ def test_a_missing_scene_is_named(tmp_path):
     result = call(tmp_path / "none.tif", "--out", tmp_path / "x.tif", "--scale", 30)
     assert result.exit_code == 1
     assert "none.tif: no such file" in result.output
+
+
+def test_several_rasters_on_workers_as_in_one_process(raster, tmp_path):
+    path, image, _ = raster
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.tif").write_bytes(path.read_bytes())
+    (tmp_path / "list.txt").write_text("one/one.tif\ntwo/two.tif\ngone/three.tif\n")
+    options = ["--scale", 300, "--raw", "--json", "--quiet"]
+    done = call(tmp_path / "list.txt", "--out", tmp_path / "there", *options, "--dask", "local:2")
+    assert done.exit_code == 1
+    content = json.loads(done.stdout)
+    assert [one["scene"]["name"] for one in content["segmentations"]] == ["one", "two"]
+    assert [one["name"] for one in content["failed"]] == ["three"]
+    assert "failed: three: " in done.stderr
+    assert "gone/three.tif: no such file" in done.stderr
+    with rasterio.open(tmp_path / "there" / "one.tif") as dataset:
+        assert np.array_equal(dataset.read(1), segment(image, 300))
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone" / "three.tif").write_bytes(path.read_bytes())
+    before = (tmp_path / "there" / "one.tif").stat().st_mtime_ns
+    again = call(tmp_path / "list.txt", "--out", tmp_path / "there", *options, "--resume")
+    assert again.exit_code == 0, again.output
+    assert (tmp_path / "there" / "one.tif").stat().st_mtime_ns == before
+    assert (tmp_path / "there" / "three.tif").read_bytes() == (tmp_path / "there" / "one.tif").read_bytes()
+    other = call(tmp_path / "list.txt", "--out", tmp_path / "there", "--scale", 200, "--raw", "--quiet", "--resume")
+    assert other.exit_code == 1
+    assert "one.tif: made from another scene or with other options; choose another --out" in other.stderr
+    figure = call(tmp_path / "list.txt", "--out", tmp_path / "there", "--figure", "x.png")
+    assert figure.exit_code == 2
+    assert "--figure draws the curves of one scene" in " ".join(figure.stderr.replace("│", " ").split())

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from landslip.cli.console import session
-from landslip.cli.options import Debug, Json, OutFolder, Quiet, Resume
+from landslip.cli.many import cluster_at, tell
+from landslip.cli.options import Dask, Debug, Json, OutFolder, Quiet, Resume
 
 if TYPE_CHECKING:
     from landslip.mapping.config import MapConfig
@@ -52,12 +53,20 @@ class Format(StrEnum):
 
 def command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained run.")],
-    scene: Annotated[list[Path], typer.Argument(metavar="SCENE...", help="Scene folders; several: one map each.")],
+    scene: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SCENE...",
+            help="Scene folders; or patterns, text files (a path per line), STAC item collections. Several: one map "
+            "each, in folders of their names.",
+        ),
+    ],
     out: OutFolder,
     ensemble: Annotated[
         list[Path] | None, typer.Option("--ensemble", metavar="RUN", help="Another run to average with; repeat.")
     ] = None,
     resume: Resume = False,
+    dask: Dask = None,
     config: Annotated[Path | None, typer.Option("--config", help="TOML with all settings; options win.")] = None,
     threshold: Annotated[
         float | None, typer.Option("--threshold", help="Probability of a landslide pixel.", show_default="the model's")
@@ -137,25 +146,28 @@ def command(
             },
         }  # fmt: skip
         settings = _settings(config, given)
-        from landslip.bundle import Bundle
-        from landslip.mapping.prepare import member_of
+        from landslip.mapping.many import map_scenes
         from landslip.mapping.run import map_scene
+        from landslip.mapping.spread import Workers, members_of, run_folders
+        from landslip.scene.listing import list_scenes
         from landslip.scene.store import Scene
-        from landslip.storage import absolute
 
-        members = [
-            member_of(Bundle.load(path), path.resolve().name, absolute(path)) for path in (run, *(ensemble or []))
-        ]
+        runs = run_folders([run, *(ensemble or [])])
+        members = members_of(runs)
         _refuse_repeated([run, *(ensemble or [])])
-        scenes = [Scene.open(path) for path in scene]
-        folders = _folders(out, scene)
-        results = [
-            map_scene(members, one, folder, settings, resume=resume, progress=console.progress)
-            for one, folder in zip(scenes, folders, strict=True)
-        ]
-        contents = [result.content for result in results]
-        text = "\n".join(f"{result.folder}: {result.summary}" for result in results)
-        console.result(contents[0] if len(contents) == 1 else {"maps": contents}, text)
+        listing = list_scenes(scene)
+        scenes = listing.named(out, "maps")
+        only = None if listing.several else Scene.open(listing.paths[0])
+        with cluster_at(dask) as cluster:
+            if only is not None:
+                workers = Workers(cluster, runs) if cluster else None
+                result = map_scene(
+                    members, only, out, settings, resume=resume, workers=workers, progress=console.progress
+                )
+                console.result(result.content, f"{result.folder}: {result.summary}")
+                return
+            maps = map_scenes(runs, scenes, out, settings, resume=resume, cluster=cluster, progress=console.progress)
+        tell(console, "maps", maps)
 
 
 def _refine(wanted: bool | None) -> str | None:
@@ -186,17 +198,3 @@ def _refuse_repeated(runs: list[Path]) -> None:
     if twice is not None:
         message = f"{twice}: the run is in the ensemble twice, which adds nothing; take another, or leave it out"
         raise InputError(message)
-
-
-def _folders(out: Path, scenes: list[Path]) -> list[Path]:
-    """One scene is mapped into ``out`` itself, several into folders of their names."""
-    from landslip.errors import OutputError
-
-    if len(scenes) == 1:
-        return [out]
-    names = [scene.resolve().name for scene in scenes]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        message = f"two scenes are called {twice!r}, and their maps would go to one folder; map them one by one"
-        raise OutputError(message)
-    return [out / name for name in names]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from landslip.cli.console import session
-from landslip.cli.options import Debug, Json, OutFolder, Quiet
+from landslip.cli.many import cluster_at, tell
+from landslip.cli.options import Dask, Debug, Json, Quiet
 
 if TYPE_CHECKING:
     from landslip.scene.config import SceneConfig
@@ -17,15 +18,23 @@ _SEVERAL = "Repeat for several."
 
 
 def command(
+    context: typer.Context,
     image: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="Product folder (.SAFE) or archive (.zip), STAC item (file or URL), folder of band files, or band "
             "files. Several are merged."
         ),
-    ],
-    dem: Annotated[list[str], typer.Option("--dem", help=f"Elevation model, any CRS. {_SEVERAL}", show_default=False)],
-    out: OutFolder,
+    ] = None,
+    dem: Annotated[
+        list[str] | None, typer.Option("--dem", help=f"Elevation model, any CRS. {_SEVERAL}", show_default=False)
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Output folder.", show_default=False)] = None,
+    batch: Annotated[
+        Path | None, typer.Option("--batch", metavar="JOBS", help="TOML list of scenes to build, instead of one.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="With --batch: leave finished scenes as they are.")] = False,
+    dask: Dask = None,
     inventory: Annotated[str | None, typer.Option("--inventory", help="Landslide polygons.")] = None,
     inventory_layer: Annotated[str | None, typer.Option("--inventory-layer", help="Layer of that file.")] = None,
     inventory_encoding: Annotated[
@@ -95,7 +104,18 @@ def command(
     Bands are told by their description, else by their file name (B02, B2, blue ...), else by --bands.
     """
     given: dict[str, Any] = {key: value for key, value in locals().items() if key not in _NOT_SETTINGS}
+    _check_usage(context, batch)
     with session(quiet=quiet, debug=debug, as_json=as_json) as console:
+        if batch is not None:
+            from landslip.scene.batch import SceneBatch, build_scenes
+
+            jobs = SceneBatch.read(batch)
+            with cluster_at(dask) as cluster:
+                done = build_scenes(jobs, resume=resume, cluster=cluster, progress=console.progress)
+            tell(console, "scenes", done)
+            return
+        assert image is not None
+        assert out is not None
         from landslip.scene.build import build_scene
         from landslip.scene.describe import describe_scene, in_words
 
@@ -109,6 +129,29 @@ def command(
         summary = describe_scene(scene, statistics=False)
         said = {key: value for key, value in summary.items() if key != "remarks"}  # they were warnings already
         console.result(summary, in_words(said))
+
+
+def _check_usage(context: typer.Context, batch: Path | None) -> None:
+    """Refuse options that do not go together."""
+    given = {name for name, source in _sources(context).items() if source == "COMMANDLINE"}
+    if batch is None:
+        needed = {"image": "IMAGE", "dem": "--dem", "out": "--out"}
+        missing = [word for name, word in needed.items() if name not in given]
+        if missing:
+            message = f"missing {', '.join(missing)}; or give --batch JOBS"
+            raise typer.BadParameter(message)
+        if given & {"dask", "resume"}:
+            message = "--dask and --resume are for lists of scenes; give --batch JOBS"
+            raise typer.BadParameter(message)
+        return
+    other = sorted(given - {"batch", "dask", "resume", "quiet", "debug", "as_json"})
+    if other:
+        message = f"--batch takes everything from the file; leave out {', '.join(other)}"
+        raise typer.BadParameter(message)
+
+
+def _sources(context: typer.Context) -> dict[str, str]:
+    return {name: getattr(context.get_parameter_source(name), "name", "") for name in context.params}
 
 
 def _config(images: list[str], given: dict[str, Any]) -> SceneConfig:
@@ -137,4 +180,4 @@ def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-_NOT_SETTINGS = ("image", "out", "quicklook", "quiet", "debug", "as_json")
+_NOT_SETTINGS = ("context", "image", "out", "batch", "resume", "dask", "quicklook", "quiet", "debug", "as_json")

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from landslip.cli.console import session
-from landslip.cli.options import Debug, Json, Quiet, Resume
+from landslip.cli.many import cluster_at, tell
+from landslip.cli.options import Dask, Debug, Json, Quiet, Resume
+
+
+class Format(StrEnum):
+    """What is written of each of several scenes."""
+
+    tif = "tif"
+    gpkg = "gpkg"
+    parquet = "parquet"
 
 
 def command(
     scene: Annotated[
-        Path, typer.Argument(help="Scene folder, or any raster with a coordinate system.", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="SCENE...",
+            help="Scene folder, or any raster with a coordinate system; or patterns, text files (a path per line), "
+            "STAC item collections of several.",
+            show_default=False,
+        ),
     ],
     out: Annotated[
         Path,
         typer.Option(
-            "--out", help="Labels (.tif), or polygons with their table (.gpkg, .parquet).", show_default=False
+            "--out",
+            help="Labels (.tif), or polygons with their table (.gpkg, .parquet); of several scenes their folder.",
+            show_default=False,
         ),
     ],
     scale: Annotated[
@@ -51,7 +69,11 @@ def command(
     figure: Annotated[
         Path | None, typer.Option("--figure", help="Draw the curves of --scale auto (.png, .pdf, .svg).")
     ] = None,
+    format_: Annotated[
+        Format, typer.Option("--format", help="What is written of each of several scenes.")
+    ] = Format.tif,
     resume: Resume = False,
+    dask: Dask = None,
     quiet: Quiet = False,
     debug: Debug = False,
     json: Json = False,
@@ -67,9 +89,12 @@ def command(
         raise typer.BadParameter(message)
     with session(quiet=quiet, debug=debug, as_json=json) as console:
         from landslip.objects.command import Request, run
+        from landslip.objects.many import segment_scenes
+        from landslip.scene.listing import list_scenes
 
+        listing = list_scenes(scene)
         request = Request(
-            scene,
+            listing.paths[0],
             out,
             _scale(scale),
             layers=tuple(name.strip() for name in layers.split(",")) if layers else (),
@@ -84,6 +109,17 @@ def command(
             figure=figure,
             resume=resume,
         )
+        if listing.several or dask is not None:
+            if figure is not None:
+                message = "--figure draws the curves of one scene; leave it out for several or with --dask"
+                raise typer.BadParameter(message)
+            scenes = listing.named(out, "objects")
+            with cluster_at(dask) as cluster:
+                done = segment_scenes(
+                    request, scenes, out, f".{format_.value}", cluster=cluster, progress=console.progress
+                )
+            tell(console, "segmentations", done)
+            return
         content = run(request, progress=console.progress)
         text = f"{out}: {content['objects']:,} objects at scale {content['scale']:g} of {', '.join(content['layers'])}"
         console.result(content, text)

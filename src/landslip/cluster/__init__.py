@@ -8,6 +8,6 @@ Importing this room imports no Dask; :func:`connect` does.
 """
 
 from landslip.cluster.connect import Cluster, connect
-from landslip.cluster.jobs import Job, Outcome, run_all
+from landslip.cluster.jobs import Batch, Job, Outcome, collect, run_all
 
-__all__ = ["Cluster", "Job", "Outcome", "connect", "run_all"]
+__all__ = ["Batch", "Cluster", "Job", "Outcome", "collect", "connect", "run_all"]

@@ -8,7 +8,7 @@ import pickle
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -70,6 +70,32 @@ class Outcome:
     def failed(self) -> bool:
         """Whether the job failed."""
         return bool(self.reason)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What became of many jobs.
+
+    Parameters
+    ----------
+    values
+        Name of a job -> what the function returned, in the order of the jobs.
+    reasons
+        Name of a job that failed -> why, in one line, in the order of the jobs.
+    """
+
+    values: dict[str, Any]
+    reasons: dict[str, str]
+
+
+def collect(jobs: Sequence[Job], outcomes: Iterable[Outcome]) -> Batch:
+    """Take up all outcomes, which come as jobs end, and put them into the order of the jobs."""
+    found = {outcome.job.name: outcome for outcome in outcomes}
+    done = [found[job.name] for job in jobs if job.name in found]
+    return Batch(
+        {outcome.job.name: outcome.value for outcome in done if not outcome.failed},
+        {outcome.job.name: outcome.reason for outcome in done if outcome.failed},
+    )
 
 
 def run_all(

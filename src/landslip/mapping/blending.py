@@ -157,9 +157,13 @@ class Blender:
         How many predictions are added per window.
     carry
         ``(fields, rows, cols)`` int64 sums that earlier bands left on the first rows of this one.
+    head
+        How many of the first rows are kept as sums too, for a band that is worked on apart from those above it.
     """
 
-    def __init__(self, plan: WindowPlan, band: Band, fields: int, members: int, carry: NDArray[np.int64]) -> None:
+    def __init__(
+        self, plan: WindowPlan, band: Band, fields: int, members: int, carry: NDArray[np.int64], head: int = 0
+    ) -> None:
         self._plan, self._band, self._members = plan, band, members
         top = band.rows[0]
         height = band.starts[-1] + plan.tile - top
@@ -169,6 +173,7 @@ class Blender:
         self._col = 0
         self.part = np.empty((fields, band.final[1] - band.final[0], cols), np.float32)
         self.carry = np.zeros((fields, max(0, band.rows[1] - band.final[1]), cols), np.int64)
+        self.head = np.zeros((fields, head, cols), np.int64)
         self._enter(0, plan.tile)
 
     def add(self, window: Window, values: NDArray[np.float32]) -> None:
@@ -201,8 +206,17 @@ class Blender:
         """Give out the leftmost ``count`` columns, to which no more is added."""
         cols = slice(self._col, self._col + count)
         final = self.part.shape[1]
-        first, last = self._band.final
-        weight = self._plan.row_sums[first:last, None] * self._plan.col_sums[None, cols]
-        scale = weight * np.float64(self._members) * np.float64(1 << UNIT_BITS)
-        self.part[:, :, cols] = self._sums[:, :final, :count] / scale
+        sums = self._sums[:, :final, :count]
+        self.part[:, :, cols] = divide(self._plan, self._members, sums, self._band.final[0], self._col)
+        self.head[:, :, cols] = self._sums[:, : self.head.shape[1], :count]
         self.carry[:, :, cols] = self._sums[:, final : final + self.carry.shape[1], :count]
+
+
+def divide(
+    plan: WindowPlan, members: int, sums: NDArray[np.int64], first_row: int, first_col: int
+) -> NDArray[np.float64]:
+    """Turn sums ``(fields, rows, cols)`` over all windows into weighted means."""
+    rows, cols = sums.shape[1:]
+    weight = plan.row_sums[first_row : first_row + rows, None] * plan.col_sums[None, first_col : first_col + cols]
+    means: NDArray[np.float64] = sums / (weight * np.float64(members) * np.float64(1 << UNIT_BITS))
+    return means

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -88,6 +89,18 @@ def choose_device(name: str) -> torch.device:
     return resolve_device(name)
 
 
+def computes_with(config: PredictConfig) -> tuple[str, str]:
+    """Return the kind of device and the precision that the settings come to in this process.
+
+    Raises
+    ------
+    ConfigError
+        The device or precision is unknown, or not there.
+    """
+    device = choose_device(config.device)
+    return device.type, resolve_precision(config.precision, device)
+
+
 class Forward:
     """Probabilities of all members and variants for batches of windows.
 
@@ -99,6 +112,8 @@ class Forward:
         For each member, its layers' first and last (excluded) position in the input.
     config
         Device, precision, variants.
+    computing
+        Kind of device and precision of the workers, where these predict and this process does not; None: here.
 
     Raises
     ------
@@ -106,26 +121,34 @@ class Forward:
         Variants are asked for, and a layer cannot be flipped or turned.
     """
 
-    def __init__(self, members: Sequence[Member], places: Sequence[slice], config: PredictConfig) -> None:
-        self.device = choose_device(config.device)
-        self.precision = resolve_precision(config.precision, self.device)
+    def __init__(
+        self,
+        members: Sequence[Member],
+        places: Sequence[slice],
+        config: PredictConfig,
+        computing: tuple[str, str] | None = None,
+    ) -> None:
+        kind, self.precision = computing or computes_with(config)
+        self.device = torch.device(kind) if computing else choose_device(config.device)
         self.elements = VARIANTS[config.variants]
         turned = len(self.elements) > 1
-        self._runs = [
-            _Run(
-                member,
-                place,
-                Directional.of(member.recipe.layers) if turned else Directional(),
-                self.device,
-                self.precision,
-            )
+        self._members = [
+            (member, place, Directional.of(member.recipe.layers) if turned else Directional())
             for member, place in zip(members, places, strict=True)
         ]
 
     @property
     def predictions(self) -> int:
         """Number of predictions per window."""
-        return len(self._runs) * len(self.elements)
+        return len(self._members) * len(self.elements)
+
+    @cached_property
+    def _runs(self) -> list[_Run]:
+        # Made when the first batch comes: a process that leaves predicting to others needs no device.
+        return [
+            _Run(member, place, directional, self.device, self.precision)
+            for member, place, directional in self._members
+        ]
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return ``(predictions, n, tile, tile)`` probabilities of a batch ``(n, layers, tile, tile)``.

@@ -6,8 +6,11 @@ touch) is written before it, so that nothing has to be computed twice.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,25 @@ from landslip.mapping.blending import Band
 
 PLAN = "plan.json"
 ASSEMBLED = "assembled"
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A band that was predicted apart from those above it.
+
+    Parameters
+    ----------
+    part
+        ``(bands, rows, cols)`` float32: the finished band, but for the first rows, where bands above have a share.
+    head
+        ``(fields, rows, cols)`` int64 sums of its own windows on these first rows.
+    carry
+        ``(fields, rows, cols)`` int64 sums of its own windows on the rows that belong to later bands.
+    """
+
+    part: NDArray[np.float32]
+    head: NDArray[np.int64]
+    carry: NDArray[np.int64]
 
 
 class Parts:
@@ -49,6 +71,7 @@ class Parts:
         if not (self.folder / PLAN).is_file():
             self.remove()
             write_json(self.folder / PLAN, plan)
+        self.token = plan_token(plan)
 
     def _compare(self, before: dict[str, Any], now: dict[str, Any]) -> None:
         now = json.loads(json.dumps(now))
@@ -73,11 +96,21 @@ class Parts:
             with atomic_path(path) as temporary, temporary.open("wb") as handle:
                 np.save(handle, array, allow_pickle=False)
         self._carry(band.number - 1).unlink(missing_ok=True)
+        apart_path(self.folder, self.token, band.number).unlink(missing_ok=True)
 
     def read(self, band: Band) -> NDArray[np.float32]:
         """Return a finished band."""
         part: NDArray[np.float32] = _load(self._part(band))
         return part
+
+    def has_apart(self, band: Band) -> bool:
+        """Whether the band was predicted apart and waits for those above it."""
+        return apart_path(self.folder, self.token, band.number).is_file()
+
+    def read_apart(self, band: Band) -> Apart | None:
+        """Return a band that was predicted apart; None when there is none."""
+        path = apart_path(self.folder, self.token, band.number)
+        return _load_apart(path) if path.is_file() else None
 
     def carry(self, band: Band, fields: int, cols: int) -> NDArray[np.int64]:
         """Return what the bands above left on the first rows of ``band``, ``(fields, rows, cols)``."""
@@ -94,7 +127,7 @@ class Parts:
     def mark_assembled(self) -> None:
         """Note that the parts have been put together, and remove them."""
         write_json(self.folder / ASSEMBLED, {})
-        for path in self.folder.glob("*.npy"):
+        for path in (*self.folder.glob("*.npy"), *self.folder.glob("apart-*.npz")):
             path.unlink()
 
     def remove(self) -> None:
@@ -107,6 +140,44 @@ class Parts:
 
     def _carry(self, number: int) -> Path:
         return self.folder / f"carry-{number:05d}.npy"
+
+
+def plan_token(plan: dict[str, Any]) -> str:
+    """Tell the parts of one plan from those of any other."""
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def apart_path(folder: Path, token: str, number: int) -> Path:
+    """Where a band that was predicted apart is kept.
+
+    The plan's token is in the name, so that a worker that was given up and ends late cannot slip a part of
+    an earlier plan into a later one.
+    """
+    return folder / f"apart-{token}-{number:05d}.npz"
+
+
+def write_apart(folder: Path, token: str, number: int, apart: Apart) -> None:
+    """Keep a band that was predicted apart, on a worker, in the folder of parts that the client holds.
+
+    Raises
+    ------
+    OutputError
+        The map has been given up or finished meanwhile; it cannot be written.
+    """
+    if not (folder / PLAN).is_file():
+        message = f"{folder.parent}: the map was given up meanwhile; run it again with --resume"
+        raise OutputError(message)
+    with atomic_path(apart_path(folder, token, number)) as temporary, temporary.open("wb") as handle:
+        np.savez(handle, part=apart.part, head=apart.head, carry=apart.carry)
+
+
+def _load_apart(path: Path) -> Apart:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Apart(arrays["part"], arrays["head"], arrays["carry"])
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        message = f"{path}: part of an interrupted map is damaged; run again without --resume"
+        raise FormatError(message) from error
 
 
 def _load(path: Path) -> NDArray[Any]:

@@ -18,12 +18,12 @@ from rasterio.io import DatasetWriter
 
 from landslip.files import atomic_path
 from landslip.mapping import result
-from landslip.mapping.blending import Band, Blender, WindowPlan
+from landslip.mapping.blending import Band, Blender, WindowPlan, divide
 from landslip.mapping.config import PredictConfig
 from landslip.mapping.network import Forward
-from landslip.mapping.parts import Parts
+from landslip.mapping.parts import Apart, Parts
 from landslip.mapping.source import Block, BlockReader, SceneSource
-from landslip.progress import SILENT, Progress
+from landslip.progress import SILENT, Progress, Task
 from landslip.rasters import BLOCK, RasterSpec, to_cog, write_block
 from landslip.windows import Window
 
@@ -90,15 +90,65 @@ def predict_bands(prediction: Prediction, parts: Parts, *, progress: Progress = 
         for band in plan.bands[done:]:
             carry = parts.carry(band, prediction.fields, plan.shape[1])
             blender = Blender(plan, band, prediction.fields, prediction.forward.predictions, carry)
-            valid = np.zeros((band.final[1] - band.final[0], plan.shape[1]), np.bool_)
-            for windows, values in _predictions(prediction, band, blocks, valid):
-                for number, window in enumerate(windows):
-                    for one in values[:, number]:
-                        blender.add(window, one)
-                task.advance(len(windows))
-            part = _with_uncertainty(blender.finish(), prediction.config.uncertainty)
-            part[:, ~valid] = np.nan
-            parts.write(band, part, blender.carry)
+            parts.write(band, _sweep(prediction, band, blocks, blender, task), blender.carry)
+
+
+def predict_apart(prediction: Prediction, band: Band) -> Apart:
+    """Predict one band without what the bands above leave on its first rows; :func:`join` adds that."""
+    plan = prediction.plan
+    nothing = np.zeros((prediction.fields, 0, plan.shape[1]), np.int64)
+    above = plan.bands[band.number - 1].rows[1] if band.number else 0
+    head = max(0, min(above, band.final[1]) - band.final[0])
+    blender = Blender(plan, band, prediction.fields, prediction.forward.predictions, nothing, head)
+    with (
+        rasterio.Env(GDAL_CACHEMAX=CACHE_MB),
+        SILENT.task("predict") as task,
+        _Ahead(BlockReader(prediction.sources, plan).blocks([band])) as blocks,
+    ):
+        part = _sweep(prediction, band, blocks, blender, task)
+    return Apart(part, blender.head, blender.carry)
+
+
+def join(prediction: Prediction, parts: Parts, done: int) -> int:
+    """Join bands that were predicted apart to the ``done`` bands above them, as far as they follow each other.
+
+    The sums are whole numbers, so the result is that of one sweep, to the last bit.
+
+    Returns
+    -------
+    int
+        How many bands, from the top, are finished now.
+    """
+    plan = prediction.plan
+    for band in plan.bands[done:]:
+        apart = parts.read_apart(band)
+        if apart is None:
+            return band.number
+        left = parts.carry(band, prediction.fields, plan.shape[1])
+        part, carry, rows = apart.part, apart.carry, apart.head.shape[1]
+        head = np.empty(apart.head.shape, np.float32)
+        head[:] = divide(plan, prediction.forward.predictions, apart.head + left[:, :rows], band.final[0], 0)
+        head = _with_uncertainty(head, prediction.config.uncertainty)
+        head[:, np.isnan(part[0, :rows])] = np.nan
+        part[:, :rows] = head
+        carry[:, : left.shape[1] - rows] += left[:, rows:]  # windows so tall that they reach over a whole band
+        parts.write(band, part, carry)
+    return len(plan.bands)
+
+
+def _sweep(
+    prediction: Prediction, band: Band, blocks: Iterator[Block], blender: Blender, task: Task
+) -> NDArray[np.float32]:
+    """Predict all windows of a band; return its part ``(bands, rows, cols)``, NaN where an input is invalid."""
+    valid = np.zeros((band.final[1] - band.final[0], prediction.plan.shape[1]), np.bool_)
+    for windows, values in _predictions(prediction, band, blocks, valid):
+        for number, window in enumerate(windows):
+            for one in values[:, number]:
+                blender.add(window, one)
+        task.advance(len(windows))
+    part = _with_uncertainty(blender.finish(), prediction.config.uncertainty)
+    part[:, ~valid] = np.nan
+    return part
 
 
 def _predictions(

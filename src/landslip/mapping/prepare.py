@@ -133,6 +133,7 @@ def prepare(
     members: Sequence[Member],
     scene: Scene,
     config: PredictConfig,
+    computing: tuple[str, str] | None = None,
 ) -> Prepared:
     """Check that every member can be run on the scene, and set up their layers.
 
@@ -144,6 +145,8 @@ def prepare(
         Where to map.
     config
         Windows, device, precision, variants.
+    computing
+        Kind of device and precision of the workers that predict; None: this process predicts.
 
     Raises
     ------
@@ -165,7 +168,7 @@ def prepare(
     for kind, recipe in recipes.items():
         places[kind] = slice(first, first + len(recipe.layers))
         first += len(recipe.layers)
-    forward = Forward(members, [places[_kind(member.recipe)] for member in members], config)
+    forward = Forward(members, [places[_kind(member.recipe)] for member in members], config, computing)
     if config.uncertainty != "none" and forward.predictions == 1:
         message = "uncertainty needs several predictions per pixel; add --variants flips or d4, or --ensemble RUN"
         raise InputError(message)

@@ -118,8 +118,8 @@ def map_content(
     }
 
 
-def write_log(folder: Path, prepared: Prepared, seconds: dict[str, float]) -> None:
-    """Write ``log.json``: what may differ from one run to the next of the same map."""
+def write_log(folder: Path, prepared: Prepared, seconds: dict[str, float], workers: int = 0) -> None:
+    """Write ``log.json``: what may differ from one run to the next of the same map; ``workers`` 0: none but this."""
     packages = ("torch", "numpy", "rasterio", "geopandas", "shapely", "pyproj", "numba")
     write_json(
         folder / LOG_JSON,
@@ -132,6 +132,7 @@ def write_log(folder: Path, prepared: Prepared, seconds: dict[str, float]) -> No
             },
             "windows": len(prepared.prediction.plan),
             "threads": torch.get_num_threads(),
+            "workers": workers,
             "host": platform.platform(),
             "python": platform.python_version(),
             "packages": {name: installed(name) for name in packages},

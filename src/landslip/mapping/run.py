@@ -30,6 +30,7 @@ from landslip.mapping.quicklook import write_quicklook
 from landslip.mapping.record import MAP_JSON, MapResult, areas_of, file_settings, map_content, raster_tags, write_log
 from landslip.mapping.scene_objects import SceneObjects
 from landslip.mapping.source import outside_training_range
+from landslip.mapping.spread import Workers, spread_bands
 from landslip.mapping.style import landslide_style, probability_style, unmapped_style
 from landslip.mapping.unmapped import unmapped
 from landslip.mapping.writing import Layer, write_geopackage, write_polygons
@@ -132,6 +133,7 @@ def map_scene(
     config: MapConfig | None = None,
     *,
     resume: bool = False,
+    workers: Workers | None = None,
     progress: Progress = SILENT,
 ) -> MapResult:
     """Map a scene: probability, landslides with their attributes, density, unmapped ground, page.
@@ -148,6 +150,8 @@ def map_scene(
         All settings.
     resume
         Continue an interrupted map; a finished one is returned as it is when it was made with the same settings.
+    workers
+        Who predicts the bands; None: this process. The result is the same.
     progress
         Shows the stages.
 
@@ -157,7 +161,8 @@ def map_scene(
         See :func:`predict_scene`; and masks that cannot be used.
     """
     config = config or MapConfig()
-    prepared = prepare(as_members(models), scene, config.predict)
+    computing = workers.computing(config.predict) if workers else None
+    prepared = prepare(as_members(models), scene, config.predict, computing)
     _check(prepared, config)
     identity = prepared.identity() | {"settings": file_settings(config)}
     with output_folder(out, MAP_JSON, resume=resume) as folder:
@@ -167,8 +172,8 @@ def map_scene(
             return MapResult.open(out)
         clock = _Clock()
         parts = Parts(folder, identity, resume=resume)
-        content = _work(prepared, folder, config, parts, clock, progress)
-        write_log(folder, prepared, clock.seconds)
+        content = _work(prepared, folder, config, parts, clock, workers, progress)
+        write_log(folder, prepared, clock.seconds, workers.cluster.size() if workers else 0)
         write_json(folder / MAP_JSON, content | {"identity": identity})
         parts.remove()
     return MapResult.open(out)
@@ -190,7 +195,13 @@ def _check(prepared: Prepared, config: MapConfig) -> None:
 
 
 def _work(
-    prepared: Prepared, folder: Path, config: MapConfig, parts: Parts, clock: _Clock, progress: Progress
+    prepared: Prepared,
+    folder: Path,
+    config: MapConfig,
+    parts: Parts,
+    clock: _Clock,
+    workers: Workers | None,
+    progress: Progress,
 ) -> dict[str, Any]:
     scene = prepared.scene
     threshold = config.polygons.threshold or prepared.threshold
@@ -198,7 +209,7 @@ def _work(
     for source in prepared.prediction.sources:
         outside |= outside_training_range(source)
     with clock.stage("predict"):
-        path = _predict(prepared, parts, folder, threshold, progress)
+        path = _predict(prepared, parts, folder, threshold, progress, workers)
     with clock.stage("landslides"):
         objects = _objects(prepared, parts, config, progress)
         found = find_landslides(
@@ -253,13 +264,23 @@ def _draw(prepared: Prepared, folder: Path, found: Landslides, threshold: float,
     write_quicklook(folder / "quicklook.png", scene, path, found.shapes, found.table, title, words)
 
 
-def _predict(prepared: Prepared, parts: Parts, folder: Path, threshold: float, progress: Progress) -> Path:
+def _predict(
+    prepared: Prepared,
+    parts: Parts,
+    folder: Path,
+    threshold: float,
+    progress: Progress,
+    workers: Workers | None = None,
+) -> Path:
     path = folder / PROBABILITY
     # Parts are there until the whole map is done, so a raster beside them is theirs when it was assembled.
     if parts.assembled and path.is_file():
         return path
     ready = prepared.with_objects(parts.folder, progress=progress)
-    predict_bands(ready.prediction, parts, progress=progress)
+    if workers is None:
+        predict_bands(ready.prediction, parts, progress=progress)
+    else:
+        spread_bands(ready, parts, workers, progress=progress)
     assemble(ready.prediction, parts, path, raster_tags(prepared, threshold), progress=progress)
     parts.mark_assembled()
     return path

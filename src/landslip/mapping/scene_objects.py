@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslip.errors import LayerError
+from landslip.files import atomic_path
 from landslip.layers.build import segmentation_image
 from landslip.layers.catalogue import bands_needed, compute, describe
 from landslip.progress import SILENT, Progress
@@ -92,7 +93,7 @@ def segment_scene(
     source
         Scene, recipe and scale.
     work
-        Folder in which the label raster is left; it is taken from there when it is there already.
+        Folder in which the label raster and the means are left, and taken from when they are there already.
     memory_gib
         Memory that the segmentation may take; it does not change the result.
     progress
@@ -114,7 +115,13 @@ def segment_scene(
     if not labels.is_file():
         _segment(source, recipe, labels, memory_gib, progress)
     averaged = [describe(name).of for name in source.recipe.layers if describe(name).of]
-    return measure_objects(labels, source, averaged, progress=progress)
+    kept = work / f"{labels.stem}-{hashlib.sha256(' '.join(averaged).encode()).hexdigest()[:12]}.npz"
+    if not kept.is_file():
+        objects = measure_objects(labels, source, averaged, progress=progress)
+        with atomic_path(kept) as temporary, temporary.open("wb") as handle:
+            np.savez(handle, allow_pickle=False, count=objects.count, **objects.means)
+    with np.load(kept, allow_pickle=False) as arrays:
+        return SceneObjects(labels, int(arrays["count"]), {name: arrays[name] for name in averaged})
 
 
 def measure_objects(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslip.errors import InputError, OutputError
-from landslip.files import write_json
+from landslip.files import sha256, write_json
 from landslip.objects.curves import plot_scales
 from landslip.objects.outofcore import RasterSegmentation, segment_raster
 from landslip.objects.scale import ScaleSearch, choose_scale
@@ -24,7 +23,7 @@ from landslip.progress import SILENT, Progress
 from landslip.rasters import open_raster, read_window
 from landslip.recipe import require_distinct
 from landslip.scene.inventory import Inventory, rasterise, read_inventory
-from landslip.scene.store import Scene
+from landslip.scene.store import BANDS, SCENE_JSON, Scene
 
 FIGURES = (".png", ".pdf", ".svg")
 SUFFIXES = (".tif", ".tiff", ".gpkg", ".parquet")
@@ -99,9 +98,32 @@ def run(request: Request, *, progress: Progress = SILENT) -> dict[str, Any]:
         if path != request.out:
             _write_polygons(done, source, request, progress)
     content |= {"objects": done.objects, "windows": done.windows, "reruns": done.reruns, "passes": done.passes}
-    write_json(f"{os.fspath(request.out)}.json", {"format": 1, **content, "color": request.color,
-               "compactness": request.compactness, "min_size": request.min_size})  # fmt: skip
+    write_json(record_path(request.out), {"format": 1, **content, "color": request.color,
+               "compactness": request.compactness, "min_size": request.min_size, "asked": asked(request)})  # fmt: skip
     return content
+
+
+def record_path(out: Path) -> Path:
+    """Where it is recorded, last of all, how ``out`` was made."""
+    return out.with_name(f"{out.name}.json")
+
+
+def asked(request: Request) -> dict[str, Any]:
+    """Return all that decides about the objects, as JSON types: the source's identity and the options."""
+    described = request.source / SCENE_JSON
+    whole = request.source / BANDS if request.source.is_dir() else request.source
+    return {
+        "source": sha256(described) if described.is_file() else request.source.name,
+        "bytes": whole.stat().st_size if whole.is_file() else 0,
+        "inventory": sha256(request.inventory) if request.inventory else None,
+        "scale": request.scale,
+        "layers": list(request.layers),
+        "color": request.color,
+        "compactness": request.compactness,
+        "band_weights": list(request.band_weights) if request.band_weights else None,
+        "min_size": request.min_size,
+        "stretch": request.stretch,
+    }
 
 
 def _choose(source: Source, request: Request, progress: Progress) -> tuple[float, ScaleSearch | UnsupervisedSearch]:
@@ -162,4 +184,4 @@ def _write_polygons(done: RasterSegmentation, source: Source, request: Request, 
         write_objects(object_polygons(labels, source.grid, table), request.out)
 
 
-__all__ = ["Request", "run"]
+__all__ = ["Request", "asked", "record_path", "run"]

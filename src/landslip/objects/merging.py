@@ -34,9 +34,12 @@ FEW = 30_000
 
 
 def usable_threads(threads: int | None) -> int:
-    """Return the number of threads asked for, or that of the processors this process may use."""
+    """Return the number of threads asked for, by NUMBA_NUM_THREADS in the environment, or that of the processors."""
     if threads is not None:
         return threads
+    allowed = os.environ.get("NUMBA_NUM_THREADS", "")
+    if allowed.isdigit() and int(allowed) > 0:  # workers that share a machine say so
+        return int(allowed)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -60,7 +60,7 @@ def scene_content(inputs: Inputs, config: SceneConfig, tally: LayerTally, counts
             for key, images in (("post", inputs.post), ("pre", inputs.pre))
             if images
         },
-        "settings": _settings(config),
+        "settings": settings_of(config),
         "simulated": any(image.simulated for image in [*inputs.post, *inputs.pre]),
     }
     if inputs.shift is not None:
@@ -88,7 +88,8 @@ def _dates(images: list[Image]) -> list[str]:
     return sorted({image.date for image in images if image.date})
 
 
-def _settings(config: SceneConfig) -> dict[str, Any]:
+def settings_of(config: SceneConfig) -> dict[str, Any]:
+    """Return the settings without paths, as ``scene.json`` keeps them."""
     return {key: value for key, value in config.to_dict().items() if key not in _PATHS}
 
 

@@ -20,7 +20,7 @@ from rasterio.vrt import WarpedVRT
 
 from landslip.errors import InputError
 from landslip.grid import Grid
-from landslip.rasters import BLOCK, open_raster, patiently, rasterio_window
+from landslip.rasters import BLOCK, gdal_threads, open_raster, patiently, rasterio_window
 from landslip.scene.image import BandFile
 from landslip.storage import gdal_options
 from landslip.windows import Window, split_windows
@@ -119,7 +119,7 @@ class GridReader:
         return pixels
 
     def _threads(self) -> rasterio.Env:
-        return rasterio.Env(**({"GDAL_NUM_THREADS": "ALL_CPUS"} | gdal_options(self.band.path)))
+        return rasterio.Env(**({"GDAL_NUM_THREADS": gdal_threads()} | gdal_options(self.band.path)))
 
     def _warp_options(self) -> dict[str, Any]:
         rows, cols = self._shift

@@ -22,7 +22,7 @@ from rasterio.io import DatasetWriter
 
 from landslip.errors import OutputError
 from landslip.files import atomic_path
-from landslip.rasters import BLOCK, RasterSpec, create_raster
+from landslip.rasters import BLOCK, RasterSpec, create_raster, gdal_threads
 
 SMALL = 256
 """Overviews halve the raster until it is no larger than this."""
@@ -89,7 +89,7 @@ def _add_overviews(path: Path, spec: RasterSpec) -> None:
     if not factors:
         return
     settings = {
-        "GDAL_NUM_THREADS": "ALL_CPUS",
+        "GDAL_NUM_THREADS": gdal_threads(),
         "GDAL_TIFF_OVR_BLOCKSIZE": BLOCK,
         "COMPRESS_OVERVIEW": spec.compress.upper(),
         "ZLEVEL_OVERVIEW": 1,
