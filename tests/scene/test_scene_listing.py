@@ -51,7 +51,7 @@ def test_item_collections_name_scenes(folder):
     (folder / "items.json").write_text(
         collection(
             item("one", thumbnail="b/x.png", scene="./a"),
-            item("two", metadata="b/scene.json"),
+            item("two", metadata="%62/scene.json"),
             item("three", scene=f"file://{folder}/other/"),
         )
     )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from landslip.errors import FormatError, InputError, MissingInputError, OutputError
 from landslip.files import require_file
@@ -66,9 +67,9 @@ def list_scenes(words: Sequence[str]) -> Listing:
     words
         Each a scene folder or raster, taken as it is; a pattern (``scenes/*``), of which folders that hold a
         scene are taken, in the order of their names; a ``.txt`` file with one path per line (lines that are
-        empty or begin with ``#`` are left out); or a STAC item collection (``.json``, ``.geojson``), of whose
-        items the asset ``scene``, else the one that ends in ``scene.json``, says where the scene is. Paths in a
-        file are relative to it.
+        empty or begin with ``#`` are left out); or a STAC item collection (``.json``, ``.geojson``; that of
+        ``landslip mosaic`` too), of whose items the asset ``scene``, else the one that ends in ``scene.json``,
+        says where the scene is. Paths in a file are relative to it.
 
     Raises
     ------
@@ -148,5 +149,5 @@ def _of_item(item: Any, where: Path) -> Path:  # noqa: ANN401 - any JSON value
         name = item.get("id", "?") if isinstance(item, dict) else "?"
         message = f"{where}: item {name!r} names no scene; give it an asset 'scene' whose href is the folder"
         raise InputError(message)
-    href = href.removeprefix("file://").removesuffix(SCENE_JSON).rstrip("/")
+    href = unquote(href).removeprefix("file://").removesuffix(SCENE_JSON).rstrip("/")
     return where.parent / str(href)
