@@ -10,7 +10,8 @@ import os
 import pydoc
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CONNECT_S = 10.0
+CONNECT_S = 20.0
 """How long a scheduler may take to answer."""
 
 WORKERS_S = 60.0
@@ -57,7 +58,38 @@ class Cluster:
 
     def size(self) -> int:
         """Return the number of jobs that are worked on at the same time: one per worker."""
-        return sum(self.client.nthreads().values())
+        return sum(self.ask(self.client.nthreads).values())
+
+    def ask(self, question: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is asked for
+        """Ask the scheduler something.
+
+        Raises
+        ------
+        RemoteError
+            It was lost.
+        """
+        if self.client.status != "running":
+            raise self.lost()
+        try:
+            return question()
+        except (CancelledError, OSError, TimeoutError) as error:
+            raise self.lost() from error
+
+    def on_all_workers(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Run a function of an importable module on every worker; return worker -> result, in their order.
+
+        Raises
+        ------
+        RemoteError
+            The scheduler was lost.
+        """
+        found = self.ask(lambda: self.client.run(function, *arguments))
+        return dict(sorted(found.items()))
+
+    def lost(self) -> RemoteError:
+        """Return the error that says that the scheduler was lost."""
+        message = f"{self.address}: the scheduler was lost; what was finished is kept: start it, and run again with"
+        return RemoteError(f"{message} --resume")
 
 
 @contextlib.contextmanager
@@ -178,7 +210,8 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
     try:
         yield
     finally:
-        os.environ.clear()
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
         os.environ.update(before)
 
 
@@ -220,13 +253,13 @@ def _check(cluster: Cluster) -> None:
                 f"'dask worker {cluster.address} --nworkers {threads} --nthreads 1'"
             )
             raise ConfigError(message)
-    _warn_of_others(client)
+    _warn_of_others(cluster)
 
 
-def _warn_of_others(client: Client) -> None:
+def _warn_of_others(cluster: Cluster) -> None:
     """Warn where packages differ that may change the last digits of a result."""
     here = facts()
-    for worker, there in sorted(client.run(facts).items()):
+    for worker, there in cluster.on_all_workers(facts).items():
         differing = [f"{name} {there[name]} (here {here[name]})" for name in ("python", *_PACKAGES)
                      if there[name] != here[name]]  # fmt: skip
         if differing:

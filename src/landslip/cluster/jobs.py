@@ -9,21 +9,18 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from landslip._version import __version__
 from landslip.cluster.connect import Cluster
-from landslip.errors import ConfigError, LandslipError, RemoteError
+from landslip.errors import ConfigError, LandslipError
 from landslip.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 log = logging.getLogger(__name__)
-
-_T = TypeVar("_T")
 
 LARGEST_ARGUMENTS = 1 << 20
 """Bytes that the arguments of a job may have when pickled: jobs name their inputs, they do not carry them."""
@@ -197,7 +194,7 @@ class _Run:
     def _room(self) -> int:
         """One job per worker: a second would only wait there, and would suffer should the worker die."""
         if time.monotonic() - self._asked > _RESIZE_S:
-            self._size = max(1, self._ask(self.cluster.size))
+            self._size = max(1, self.cluster.size())
             self._asked = time.monotonic()
         return self._size
 
@@ -206,7 +203,7 @@ class _Run:
             message = f"the arguments of job {job.name} are too large to pass through a scheduler; name files instead"
             raise ValueError(message)
         key = f"landslip-{uuid.uuid4().hex}"
-        future = self._ask(
+        future: Future[Any] = self.cluster.ask(
             lambda: self._client.submit(_call, __version__, self.function, job.arguments, key=key, pure=False)
         )
         self._waiting[key] = job, deaths, future
@@ -217,15 +214,13 @@ class _Run:
         from distributed.scheduler import KilledWorker
 
         if future.status in ("cancelled", "lost"):
-            raise self._lost()
-        if future.status == "finished":
-            answer: _Answer = self._ask(future.result)
-            for remark in answer.remarks if self.remarks else ():
-                log.warning("%s: %s", job.name, remark)
-            if answer.trace:
-                log.debug("%s failed on a worker: %s", job.name, answer.trace)
-            return Outcome(job, answer.value, answer.reason)
-        error = self._ask(future.exception)
+            raise self.cluster.lost()
+        error = None if future.status == "finished" else self.cluster.ask(future.exception)
+        if error is None:
+            try:
+                return self._answered(job, self.cluster.ask(future.result))
+            except KilledWorker as died:  # with the answer, before we had it
+                error = died
         if not isinstance(error, KilledWorker):
             return Outcome(job, reason=_reason(error))
         if deaths < self.retries:
@@ -234,20 +229,12 @@ class _Run:
         times = "" if deaths == 0 else f" {deaths + 1} times"
         return Outcome(job, reason=f"its worker died{times}, most often for want of memory; use fewer workers")
 
-    def _ask(self, question: Callable[[], _T]) -> _T:
-        """Ask the scheduler something; when it does not answer, it is lost."""
-        if self._client.status != "running":
-            raise self._lost()
-        try:
-            return question()
-        except (CancelledError, OSError, TimeoutError) as error:
-            raise self._lost() from error
-
-    def _lost(self) -> RemoteError:
-        return RemoteError(
-            f"{self.cluster.address}: the scheduler was lost; what was finished is kept: start it, and run again with "
-            "--resume"
-        )
+    def _answered(self, job: Job, answer: _Answer) -> Outcome:
+        for remark in answer.remarks if self.remarks else ():
+            log.warning("%s: %s", job.name, remark)
+        if answer.trace:
+            log.debug("%s failed on a worker: %s", job.name, answer.trace)
+        return Outcome(job, answer.value, answer.reason)
 
     def _cancel(self) -> None:
         """Take back what was not done, when nobody waits for it any more."""

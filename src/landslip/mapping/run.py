@@ -161,7 +161,7 @@ def map_scene(
         See :func:`predict_scene`; and masks that cannot be used.
     """
     config = config or MapConfig()
-    computing = workers.computing(config.predict) if workers else None
+    computing, size = (workers.computing(config.predict), workers.cluster.size()) if workers else (None, 0)
     prepared = prepare(as_members(models), scene, config.predict, computing)
     _check(prepared, config)
     identity = prepared.identity() | {"settings": file_settings(config)}
@@ -173,7 +173,7 @@ def map_scene(
         clock = _Clock()
         parts = Parts(folder, identity, resume=resume)
         content = _work(prepared, folder, config, parts, clock, workers, progress)
-        write_log(folder, prepared, clock.seconds, workers.cluster.size() if workers else 0)
+        write_log(folder, prepared, clock.seconds, size)
         write_json(folder / MAP_JSON, content | {"identity": identity})
         parts.remove()
     return MapResult.open(out)

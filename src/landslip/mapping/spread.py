@@ -55,9 +55,9 @@ class Workers:
         ConfigError
             The device is not there; workers differ.
         """
-        found = self.cluster.client.run(_computing, config.to_dict())
+        found = self.cluster.on_all_workers(_computing, config.to_dict())
         first = next(iter(found))
-        for worker, (said, reason) in sorted(found.items()):
+        for worker, (said, reason) in found.items():
             if said is None:
                 message = f"{worker}: {reason}"
                 raise ConfigError(message)
