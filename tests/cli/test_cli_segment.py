@@ -127,7 +127,7 @@ def test_several_rasters_on_workers_as_in_one_process(raster, tmp_path):
         (tmp_path / name / f"{name}.tif").write_bytes(path.read_bytes())
     (tmp_path / "list.txt").write_text("one/one.tif\ntwo/two.tif\ngone/three.tif\n")
     options = ["--scale", 300, "--raw", "--json", "--quiet"]
-    done = call(tmp_path / "list.txt", "--out", tmp_path / "there", *options, "--dask", "local:2")
+    done = call(tmp_path / "list.txt", "--out", tmp_path / "there", *options, "--dask", "local:1")
     assert done.exit_code == 1
     content = json.loads(done.stdout)
     assert [one["scene"]["name"] for one in content["segmentations"]] == ["one", "two"]
