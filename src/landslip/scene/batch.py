@@ -61,7 +61,7 @@ class SceneBatch(Config):
         """
         path = Path(path)
         content = read_toml(path)
-        defaults, entries = content.get("defaults", {}), content.get("scene", [])
+        defaults, entries = content.get("defaults", {}), content.get("scene")
         if isinstance(entries, list) and isinstance(defaults, dict):
             content["scene"] = [
                 _placed({**defaults, **entry}, path.parent) if isinstance(entry, dict) else entry for entry in entries
