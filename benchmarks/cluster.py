@@ -131,7 +131,7 @@ def timed_map(runs, scene: str, out: str, content: dict) -> float:
     from landslip.mapping.many import _map_one
 
     start = time.perf_counter()
-    _map_one(runs, scene, out, content)
+    _map_one(runs, scene, out, content, False)
     return time.perf_counter() - start
 
 

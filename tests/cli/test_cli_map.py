@@ -114,7 +114,18 @@ def test_clusters_that_cannot_be_used(run, scene, tmp_path):
 def test_interrupting_ends_the_workers_and_resuming_completes(run, tmp_path):
     for name in "abcd":
         write_scene(tmp_path / "scenes" / name, scene_layers((40, 400)))
-    words = ["-m", "landslip", "map", run, tmp_path / "scenes" / "*", "--out", tmp_path / "out", *FAST]
+    # What runs in the background of a shell ignores Ctrl-C, and so would its children.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    words = [
+        "-c",
+        heed + "from landslip.cli import main; main()",
+        "map",
+        run,
+        tmp_path / "scenes" / "*",
+        "--out",
+        tmp_path / "out",
+        *FAST,
+    ]
     process = subprocess.Popen(
         [sys.executable, *map(str, words), "--dask", "local:1"],
         stderr=subprocess.PIPE,

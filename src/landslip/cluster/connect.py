@@ -152,8 +152,8 @@ def _client(distributed: Any, target: Any) -> Iterator[Client]:  # noqa: ANN401 
     try:
         yield client
     finally:
-        # A scheduler that is gone is not waited for.
-        client.close(timeout=2)
+        with contextlib.suppress(TimeoutError, OSError):  # a scheduler that is gone is not waited for
+            client.close(timeout=5)
 
 
 @contextlib.contextmanager
@@ -190,7 +190,10 @@ def _local_cluster(count: int) -> Iterator[Any]:
             _end_workers(cluster)  # not asked to finish what nobody waits for
             raise
         finally:
-            cluster.close(timeout=10)
+            try:
+                cluster.close(timeout=30)
+            except TimeoutError:
+                _end_workers(cluster)
 
 
 def _end_workers(cluster: Any) -> None:  # noqa: ANN401 - a SpecCluster

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from landslip.mapping.run import map_scene
 from landslip.mapping.spread import RETRIES, RunFolders, members_of
 from landslip.progress import SILENT, Progress
 from landslip.scene.store import Scene
+from landslip.storage import absolute, address_of, is_file, shown
 
 
 def map_scenes(
@@ -57,12 +59,13 @@ def map_scenes(
     RemoteError
         The scheduler was lost.
     """
-    with locked(out) as held:
+    with _held(out) as on_disk:
         if not resume:
-            _begin_anew([held / name for name in scenes])
+            _begin_anew([out / name for name in scenes])
         settings = config.to_dict()
+        # On disk what was begun is gone now, so that whatever a job finds is of its own earlier attempt.
         jobs = [
-            Job(name, (runs, str(scene.absolute()), str((held / name).absolute()), settings))
+            Job(name, (runs, absolute(scene), absolute(out / name), settings, resume or on_disk))
             for name, scene in scenes.items()
         ]
         function = _map_one if cluster else functools.partial(_map_one, progress=progress)
@@ -71,12 +74,19 @@ def map_scenes(
         )
 
 
+@contextlib.contextmanager
+def _held(out: Path) -> Iterator[bool]:
+    """Hold a folder on disk, and say that it is one; under an address each map is held by itself."""
+    with contextlib.nullcontext() if address_of(out) else locked(out):
+        yield address_of(out) is None
+
+
 def _begin_anew(folders: list[Path]) -> None:
     for folder in folders:
-        if (folder / MAP_JSON).is_file():
+        if is_file(folder / MAP_JSON):
             message = (
-                f"{folder}: holds a finished map already; continue with --resume, choose another --out, or remove the "
-                "folder"
+                f"{shown(folder)}: holds a finished map already; continue with --resume, choose another --out, "
+                "or remove the folder"
             )
             raise OutputError(message)
     for folder in folders:
@@ -86,11 +96,11 @@ def _begin_anew(folders: list[Path]) -> None:
 
 
 def _map_one(
-    runs: RunFolders, scene: str, out: str, settings: dict[str, Any], *, progress: Progress = SILENT
+    runs: RunFolders, scene: str, out: str, settings: dict[str, Any], resume: bool, *, progress: Progress = SILENT
 ) -> dict[str, Any]:
-    """Map one scene; what was left of an interrupted attempt (a worker that died) is continued."""
+    """Map one scene."""
     config = MapConfig.from_dict(settings)
-    return brief(map_scene(members_of(runs), Scene.open(scene), out, config, resume=True, progress=progress))
+    return brief(map_scene(members_of(runs), Scene.open(scene), out, config, resume=resume, progress=progress))
 
 
 def brief(result: MapResult) -> dict[str, Any]:
@@ -98,7 +108,7 @@ def brief(result: MapResult) -> dict[str, Any]:
     content = result.content
     return {
         "scene": {"name": content["scene"]["name"]},
-        "folder": str(result.folder),
+        "folder": shown(result.folder),
         "summary": result.summary,
         **{key: content[key] for key in ("threshold", "counts", "areas_m2")},
     }

@@ -162,10 +162,10 @@ def write_apart(folder: Path, token: str, number: int, apart: Apart) -> None:
     Raises
     ------
     OutputError
-        The map has been given up or finished meanwhile; it cannot be written.
+        The map has been given up or finished meanwhile, or the folder is another one here; it cannot be written.
     """
     if not (folder / PLAN).is_file():
-        message = f"{folder.parent}: the map was given up meanwhile; run it again with --resume"
+        message = f"{folder.parent}: no map begun there; it was given up meanwhile, or workers do not share the folder"
         raise OutputError(message)
     with atomic_path(apart_path(folder, token, number)) as temporary, temporary.open("wb") as handle:
         np.savez(handle, part=apart.part, head=apart.head, carry=apart.carry)

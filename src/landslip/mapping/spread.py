@@ -24,6 +24,7 @@ from landslip.mapping.predict import join, predict_apart
 from landslip.mapping.prepare import Prepared, member_of, prepare
 from landslip.progress import SILENT, Progress
 from landslip.scene.store import Scene
+from landslip.storage import absolute
 
 RETRIES = 5
 """How often a band or scene is begun anew whose worker died: deaths are no fault of theirs, unless they repeat."""
@@ -88,7 +89,7 @@ def run_folders(folders: list[Path]) -> RunFolders:
     """
     for folder in folders:
         read_complete(folder, MODEL, what="run")
-    return tuple((str(folder.absolute()), sha256(folder / MODEL)) for folder in folders)
+    return tuple((absolute(folder), sha256(folder / MODEL)) for folder in folders)
 
 
 @functools.lru_cache(maxsize=1)
@@ -108,7 +109,7 @@ def members_of(runs: RunFolders) -> tuple[Member, ...]:
         if sha256(Path(folder) / MODEL) != checksum:
             message = f"{folder}: the worker on {platform.node()} finds another run there; share one file system"
             raise InputError(message)
-        members.append(member_of(bundle, Path(folder).resolve().name, str(Path(folder).resolve())))
+        members.append(member_of(bundle, Path(folder).name, folder))
     return tuple(members)
 
 
@@ -126,8 +127,8 @@ def spread_bands(ready: Prepared, parts: Parts, workers: Workers, *, progress: P
     bands = prediction.plan.bands
     done = join(prediction, parts, parts.done(bands))
     order = (
-        workers.runs, str(ready.scene.path.absolute()), json.dumps(prediction.config.to_dict()),
-        json.dumps(ready.identity()), str(parts.folder.absolute()), parts.token,
+        workers.runs, absolute(ready.scene.path), json.dumps(prediction.config.to_dict()),
+        json.dumps(ready.identity()), absolute(parts.folder), parts.token,
     )  # fmt: skip
     left = [band for band in bands[done:] if not parts.has_apart(band)]
     jobs = (Job(f"band {band.number + 1} of {len(bands)}", (*order, band.number)) for band in left)

@@ -18,8 +18,10 @@ from landslip.progress import SILENT, Progress
 from landslip.scene.build import build_scene
 from landslip.scene.config import SceneConfig
 from landslip.scene.describe import describe_scene
+from landslip.scene.listing import scene_name
 from landslip.scene.provenance import input_paths, settings_of
 from landslip.scene.store import LOG, SCENE_JSON, Scene
+from landslip.storage import absolute, is_file, joined
 
 RETRIES = 5
 """How often a scene is begun anew whose worker died."""
@@ -64,12 +66,12 @@ class SceneBatch(Config):
         defaults, entries = content.get("defaults", {}), content.get("scene")
         if isinstance(entries, list) and isinstance(defaults, dict):
             content["scene"] = [
-                _placed({**defaults, **entry}, path.parent) if isinstance(entry, dict) else entry for entry in entries
+                _placed({**defaults, **entry}, path) if isinstance(entry, dict) else entry for entry in entries
             ]
         batch = cls.from_dict(content, where=os.fspath(path))
-        taken: dict[Path, int] = {}
+        taken: dict[str, int] = {}
         for number, job in enumerate(batch.scene, start=1):
-            place = Path(job.out).resolve()
+            place = absolute(job.out)
             if place in taken:
                 message = f"{path}: scenes {taken[place]} and {number} both go to {job.out}; give each its own 'out'"
                 raise ConfigError(message)
@@ -77,9 +79,9 @@ class SceneBatch(Config):
         return batch
 
 
-def _placed(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _placed(entry: dict[str, Any], list_: Path) -> dict[str, Any]:
     def place(text: Any) -> Any:  # noqa: ANN401 - what is not text is refused by the settings
-        return str((folder / text).absolute()) if isinstance(text, str) and "://" not in text else text
+        return absolute(joined(list_, text)) if isinstance(text, str) and text else text
 
     for key in _LISTS:
         if isinstance(entry.get(key), list):
@@ -122,11 +124,11 @@ def _build_one(settings: dict[str, Any], out: str, resume: bool, *, progress: Pr
     content = describe_scene(scene, statistics=False)
     told = {key: content[key] for key in ("rows", "cols", "crs", "layers", "dates")}
     summary = f"{content['rows']} x {content['cols']} pixels, {', '.join(content['layers'])}"
-    return {"scene": {"name": Path(out).resolve().name}, "folder": out, "summary": summary, **told}
+    return {"scene": {"name": scene_name(Path(out))}, "folder": out, "summary": summary, **told}
 
 
 def _finished(config: SceneConfig, out: Path) -> Scene | None:
-    if not (out / SCENE_JSON).is_file():
+    if not is_file(out / SCENE_JSON):
         return None
     scene = Scene.open(out)
     made = {"inputs": read_json(out / LOG, what="log").get("inputs"), "settings": scene.info.get("settings")}

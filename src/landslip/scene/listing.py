@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from landslip.errors import FormatError, InputError, MissingInputError, OutputError
 from landslip.files import require_file
 from landslip.scene.store import SCENE_JSON
+from landslip.storage import joined, read_bytes, shown
 
 _COLLECTIONS = (".json", ".geojson")
 
@@ -45,8 +46,8 @@ class Listing:
             name = scene_name(path)
             if name in names:
                 message = (
-                    f"two scenes are called {name!r} ({names[name]}, {path}), and their {what} would go to one place, "
-                    f"{out / name}; rename one, or take them one by one"
+                    f"two scenes are called {name!r} ({shown(names[name])}, {shown(path)}), and their {what} would go "
+                    f"to one place, {shown(out / name)}; rename one, or take them one by one"
                 )
                 raise OutputError(message)
             names[name] = path
@@ -108,13 +109,13 @@ def _of_pattern(pattern: str) -> list[Path]:
 def _of_text(path: Path) -> list[Path]:
     require_file(path, what="list of scenes")
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in read_bytes(path, what="list of scenes").decode("utf-8").splitlines()]
     except UnicodeDecodeError as error:
-        message = f"{path}: not a text file (UTF-8); give one path of a scene per line"
+        message = f"{shown(path)}: not a text file (UTF-8); give one path of a scene per line"
         raise FormatError(message) from error
-    found = [path.parent / line for line in lines if line and not line.startswith("#")]
+    found = [Path(joined(path, line)) for line in lines if line and not line.startswith("#")]
     if not found:
-        message = f"{path}: no scene in the list; give one path per line"
+        message = f"{shown(path)}: no scene in the list; give one path per line"
         raise InputError(message)
     return found
 
@@ -122,16 +123,16 @@ def _of_text(path: Path) -> list[Path]:
 def _of_collection(path: Path) -> list[Path]:
     require_file(path, what="item collection")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_bytes(path, what="item collection").decode("utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        message = f"{path}: not valid JSON ({error}); give a STAC item collection"
+        message = f"{shown(path)}: not valid JSON ({error}); give a STAC item collection"
         raise FormatError(message) from error
     items = content.get("features") if isinstance(content, dict) else None
     if not isinstance(items, list):
-        message = f"{path}: not a STAC item collection (no list 'features' in it)"
+        message = f"{shown(path)}: not a STAC item collection (no list 'features' in it)"
         raise FormatError(message)
     if not items:
-        message = f"{path}: the item collection is empty; give one with scenes"
+        message = f"{shown(path)}: the item collection is empty; give one with scenes"
         raise InputError(message)
     return [_of_item(item, path) for item in items]
 
@@ -147,7 +148,7 @@ def _of_item(item: Any, where: Path) -> Path:  # noqa: ANN401 - any JSON value
     href: str | None = hrefs.get("scene") or next(ending, None)
     if href is None:
         name = item.get("id", "?") if isinstance(item, dict) else "?"
-        message = f"{where}: item {name!r} names no scene; give it an asset 'scene' whose href is the folder"
+        message = f"{shown(where)}: item {name!r} names no scene; give it an asset 'scene' whose href is the folder"
         raise InputError(message)
     href = unquote(href).removeprefix("file://").removesuffix(SCENE_JSON).rstrip("/")
-    return where.parent / str(href)
+    return Path(joined(where, str(href)))
