@@ -82,6 +82,10 @@ def dask(kind, *arguments, path=()):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, 9)  # a worker and its nanny together
         process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            while True:  # until the worker is gone too, and its locks with it
+                os.killpg(process.pid, 0)
+                time.sleep(0.02)
 
 
 @contextlib.contextmanager
