@@ -104,11 +104,35 @@ def test_study_in_words_and_as_json(tmp_path):
     assert json.loads(run(tmp_path, "--json").stdout)["rows"][0]["f1"]["value"] == 0.6
 
 
+MAP = {
+    "format": 1,
+    "version": "0.1.0",
+    "scene": {"name": "valley"},
+    "models": [{"name": "unet"}, {"name": "other"}],
+    "threshold": 0.25,
+    "counts": {"landslides": 1099},
+    "areas_m2": {"landslides": 7_344_400.0, "mapped": 109_101_700.0, "unmapped": {"clouds": 2_742_200.0}},
+    "outside_training_range": {"blue": 0.12},
+    "files": {"landslides.gpkg": "", "density.tif": ""},
+}
+
+
+def test_map_in_words_and_as_json(tmp_path):
+    (tmp_path / "map.json").write_text(json.dumps(MAP))
+    text = run(tmp_path).stdout
+    assert "valley by unet, other" in text
+    assert "1,099, 7.344 km² (6.7%) of 109.102 km² mapped" in text
+    assert "clouds 2.742 km²" in text
+    assert "blue 12%" in text
+    found = json.loads(run(tmp_path, "--json").stdout)
+    assert (found["kind"], found["landslides"], found["files"]) == ("map", 1099, ["density.tif", "landslides.gpkg"])
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda folder: None, "no such folder; check the path"),
-        (lambda folder: folder.mkdir(), "no finished scene, run or study (none of scene.json, model.json, study.json"),
+        (lambda folder: folder.mkdir(), "no finished scene, run, study or map (none of scene.json, model.json"),
         (lambda folder: write(folder, "scene.json", "{"), "not valid JSON"),
         (lambda folder: write(folder, "model.json", '{"format": 7}'), "written in format 7"),
         (lambda folder: write(folder, "study.json", "{}"), "no valid 'format' entry"),
@@ -131,6 +155,8 @@ def test_what_is_no_such_thing(tmp_path, make, message):
         ("model.json", RUN, {"scores": {"test": {"at_half": {"f1": 1.0}}}}),
         ("study.json", STUDY, {"rows": 5}),
         ("study.json", STUDY, {"rows": ["unet"]}),
+        ("map.json", MAP, {"areas_m2": {"mapped": 1.0}}),
+        ("map.json", MAP, {"threshold": None}),
     ],
 )
 def test_entries_of_the_wrong_kind_are_damage(tmp_path, name, content, change):

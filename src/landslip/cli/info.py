@@ -1,4 +1,4 @@
-"""``landslip info``: what is this scene, run or study, in words."""
+"""``landslip info``: what is this scene, run, study or map, in words."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from landslip.cli.options import Debug, Json, Quiet
 
 def command(
     path: Annotated[
-        Path, typer.Argument(help="Folder of a scene, run or study, or a run in one file.", show_default=False)
+        Path, typer.Argument(help="Folder of a scene, run, study or map, or a run in one file.", show_default=False)
     ],
     quicklook: Annotated[Path | None, typer.Option("--quicklook", help="Draw a scene as a PNG.")] = None,
     quiet: Quiet = False,
     debug: Debug = False,
     as_json: Json = False,
 ) -> None:
-    """Say what a scene, run or study is: extent, layers, validity, dates, scores."""
+    """Say what a scene, run, study or map is: extent, layers, validity, dates, scores, areas."""
     with session(quiet=quiet, debug=debug, as_json=as_json) as console:
         kind = _kind(path)
         if kind == "scene":
@@ -31,7 +31,7 @@ def command(
         console.result(content, text)
 
 
-_MARKS = {"scene.json": "scene", "model.json": "run", "study.json": "study"}
+_MARKS = {"scene.json": "scene", "model.json": "run", "study.json": "study", "map.json": "map"}
 
 
 def _kind(path: Path) -> str:
@@ -45,7 +45,7 @@ def _kind(path: Path) -> str:
         return "run"
     kind = next((kind for name, kind in _MARKS.items() if is_file(path / name)), None)
     if kind is None:
-        message = f"{path}: no finished scene, run or study (none of {', '.join(_MARKS)} in it); check the path"
+        message = f"{path}: no finished scene, run, study or map (none of {', '.join(_MARKS)} in it); check the path"
         raise InputError(message)
     return kind
 
@@ -55,7 +55,7 @@ def _whole(path: Path, kind: str) -> tuple[dict[str, Any], str]:
     from landslip.errors import FormatError, LandslipError
 
     try:
-        return _run(path) if kind == "run" else _study(path)
+        return {"run": _run, "study": _study, "map": _map}[kind](path)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, LandslipError):
             raise
@@ -157,6 +157,38 @@ def _study(path: Path) -> tuple[dict[str, Any], str]:
     if not study.get("claims", False) and study.get("claims_reason"):
         lines.append(f"  note       no claims: {study['claims_reason']}")
     lines += [f"  note       {warning}" for warning in study.get("warnings", [])]
+    return content, "\n".join(lines)
+
+
+def _map(path: Path) -> tuple[dict[str, Any], str]:
+    from landslip.files import read_complete
+
+    found = read_complete(path, "map.json", what="map")
+    areas, counts = found["areas_m2"], found["counts"]
+    content = {
+        "kind": "map",
+        "path": str(path),
+        "version": found.get("version"),
+        "scene": found["scene"]["name"],
+        "models": [model["name"] for model in found["models"]],
+        "threshold": found["threshold"],
+        "landslides": counts["landslides"],
+        "areas_m2": areas,
+        "outside_training_range": found.get("outside_training_range", {}),
+        "files": sorted(found["files"]),
+    }
+    mapped, covered = areas["mapped"], areas["landslides"]
+    share = f" ({covered / mapped:.1%})" if mapped else ""
+    missing = ", ".join(f"{reason} {area / 1e6:.3f} km²" for reason, area in areas["unmapped"].items())
+    outside = ", ".join(f"{layer} {part:.0%}" for layer, part in content["outside_training_range"].items())
+    lines = [
+        f"map {path}: {content['scene']} by {', '.join(content['models'])}",
+        f"  landslides {counts['landslides']:,}, {covered / 1e6:.3f} km²{share} of {mapped / 1e6:.3f} km² mapped",
+        f"  threshold  {content['threshold']:.3f}",
+        *([f"  not mapped {missing}"] if missing else []),
+        *([f"  outside    training range (2 % would be usual): {outside}"] if outside else []),
+        f"  files      {', '.join(content['files'])}",
+    ]
     return content, "\n".join(lines)
 
 
