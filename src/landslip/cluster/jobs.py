@@ -9,7 +9,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from landslip._version import __version__
@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 LARGEST_ARGUMENTS = 1 << 20
 """Bytes that the arguments of a job may have when pickled: jobs name their inputs, they do not carry them."""
+
+SHORT_S = 1.0
+"""Jobs that take less are sent two to a worker: one more then waits there, and the worker need not."""
 
 _RESIZE_S = 2.0
 """How often the cluster is asked for its number of workers."""
@@ -108,8 +111,8 @@ def run_all(
 ) -> Iterator[Outcome]:
     """Run a function over jobs and yield what became of each, as they end.
 
-    There are never more jobs with the scheduler than there are workers, so memory here does not grow with their
-    number, however many there are.
+    There are never more jobs with the scheduler than there are workers (twice as many where jobs take less than
+    :data:`SHORT_S`), so memory here does not grow with their number, however many there are.
 
     Parameters
     ----------
@@ -163,6 +166,7 @@ class _Run:
     _waiting: dict[str, tuple[Job, int, Future[Any]]] = field(default_factory=dict)
     _asked: float = float("-inf")
     _size: int = 1
+    _seconds: float = float("inf")
 
     @property
     def _client(self) -> Client:
@@ -192,11 +196,11 @@ class _Run:
             ended.add(self._submit(job, 0))
 
     def _room(self) -> int:
-        """One job per worker: a second would only wait there, and would suffer should the worker die."""
+        """One job per worker: a second would wait there, and would suffer should the worker die; little if short."""
         if time.monotonic() - self._asked > _RESIZE_S:
             self._size = max(1, self.cluster.size())
             self._asked = time.monotonic()
-        return self._size
+        return self._size if self._seconds >= SHORT_S else 2 * self._size
 
     def _submit(self, job: Job, deaths: int) -> Future[Any]:
         if len(pickle.dumps(job.arguments)) > LARGEST_ARGUMENTS:
@@ -230,6 +234,9 @@ class _Run:
         return Outcome(job, reason=f"its worker died{times}, most often for want of memory; use fewer workers")
 
     def _answered(self, job: Job, answer: _Answer) -> Outcome:
+        # of late: a tenth of the news, nine tenths of what was known
+        known = answer.seconds if self._seconds == float("inf") else self._seconds
+        self._seconds = 0.9 * known + 0.1 * answer.seconds
         for remark in answer.remarks if self.remarks else ():
             log.warning("%s: %s", job.name, remark)
         if answer.trace:
@@ -253,6 +260,7 @@ class _Answer:
     reason: str = ""
     trace: str = ""
     remarks: tuple[str, ...] = ()
+    seconds: float = 0.0
 
 
 def _call(version: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> _Answer:
@@ -260,11 +268,13 @@ def _call(version: str, function: Callable[..., Any], arguments: tuple[Any, ...]
     if version != __version__:  # workers that came after the check
         message = f"the worker has landslip {__version__}, the command {version}; install the same everywhere"
         return _Answer(reason=_reason(ConfigError(message)))
+    start = time.perf_counter()
     with _collected() as remarks:
         try:
-            return _Answer(function(*arguments), remarks=tuple(remarks))
+            answer = _Answer(function(*arguments))
         except Exception as error:  # whatever it is, it is reported, and the worker goes on
-            return _Answer(reason=_reason(error), trace=traceback.format_exc(), remarks=tuple(remarks))
+            answer = _Answer(reason=_reason(error), trace=traceback.format_exc())
+    return replace(answer, remarks=tuple(remarks), seconds=time.perf_counter() - start)
 
 
 class _Collector(logging.Handler):
