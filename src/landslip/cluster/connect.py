@@ -114,6 +114,8 @@ def connect(address: str) -> Iterator[Cluster]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(_quiet())
         distributed = _import_distributed()
+        # Dask keeps the last thousand messages of every kind, for its developers: a job of ours is several.
+        stack.enter_context(importlib.import_module("dask").config.set({"distributed.admin.low-level-log-length": 20}))
         target = stack.enter_context(_local_cluster(count)) if count else address
         try:
             client = stack.enter_context(_client(distributed, target))
