@@ -161,9 +161,9 @@ def _study(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def _map(path: Path) -> tuple[dict[str, Any], str]:
-    from landslip.files import read_complete
+    from landslip.mapping.result import MapResult
 
-    found = read_complete(path, "map.json", what="map")
+    found = MapResult.open(path).content
     areas, counts = found["areas_m2"], found["counts"]
     content = {
         "kind": "map",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from landslip.cli.console import session
+from landslip.cli.many import cluster_at
 from landslip.cli.options import Dask, Debug, Json, Quiet, Resume
 
 if TYPE_CHECKING:
@@ -85,10 +86,6 @@ def _workers(devices: str | None, dask: str | None) -> Iterator[Cluster | None]:
             raise typer.BadParameter(message)
         with on_devices([int(word) for word in words]) as cluster:
             yield cluster
-    elif dask is not None:
-        from landslip.cluster import connect
-
-        with connect(dask) as cluster:
-            yield cluster
     else:
-        yield None
+        with cluster_at(dask) as cluster:
+            yield cluster
