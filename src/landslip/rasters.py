@@ -1,7 +1,7 @@
 """Reading and writing GeoTIFFs: by window, atomically, with the same bytes for the same content.
 
 The only place that decides how our rasters are laid out: tiled 512 x 512, cloud-optimised, deflate for what is given
-away (every program reads it), Zstandard for scenes (written twice, read nearly twice as fast at the same size).
+away (every program reads it), Zstandard for scenes (written twice as fast and read nearly so, at the same size).
 """
 
 from __future__ import annotations
