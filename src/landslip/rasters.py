@@ -23,9 +23,8 @@ from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader, DatasetWriter
 from rasterio.shutil import copy as rasterio_copy
 
-from landslip import s3, storage, web
 from landslip.errors import InputError, LandslipError, MissingInputError, RemoteError
-from landslip.files import atomic_path, writing
+from landslip.files import atomic_path, places, s3, web, writing
 from landslip.grid import Grid
 from landslip.windows import Window
 
@@ -121,13 +120,13 @@ def open_raster(path: str | os.PathLike[str], *, what: str = "raster") -> Iterat
         Not a raster, or damaged.
     """
     name = os.fspath(path)
-    remote = storage.address_of(name) is not None
+    remote = places.address_of(name) is not None
     elsewhere = remote or "://" in name or name.startswith("/vsi")  # GDAL knows more places than we do
     if not elsewhere and not Path(name).exists():
         message = f"{name}: no such file ({what}); check the path"
         raise MissingInputError(message)
     try:
-        dataset = patiently(lambda: rasterio.open(storage.gdal_name(name)), name)
+        dataset = patiently(lambda: rasterio.open(places.gdal_name(name)), name)
     except RasterioIOError as error:
         if remote:
             raise _unopened(name, what, error) from error
@@ -156,7 +155,7 @@ def read_window(
             dataset.name,
         )
     except RasterioError as error:
-        name = storage.shown(dataset.name)
+        name = places.shown(dataset.name)
         message = f"{name}: pixels cannot be read, the file is truncated or damaged ({_first_line(error)})"
         raise InputError(message) from error
     return pixels
@@ -178,7 +177,7 @@ def read_reduced(
             lambda: dataset.read(list(bands), out_shape=(len(bands), *shape), resampling=resampling), dataset.name
         )
     except RasterioError as error:
-        name = storage.shown(dataset.name)
+        name = places.shown(dataset.name)
         message = f"{name}: pixels cannot be read, the file is truncated or damaged ({_first_line(error)})"
         raise InputError(message) from error
 
@@ -244,9 +243,9 @@ def patiently(work: Callable[[], T], place: str | os.PathLike[str]) -> T:
 
     GDAL asks again by itself when a server is busy or does not answer, but not when an answer breaks off.
     """
-    if storage.address_of(place) is None:
+    if places.address_of(place) is None:
         return work()
-    with rasterio.Env(**storage.gdal_options(place)):
+    with rasterio.Env(**places.gdal_options(place)):
         for attempt in range(1, web.TRIES):
             try:
                 return work()
@@ -254,7 +253,7 @@ def patiently(work: Callable[[], T], place: str | os.PathLike[str]) -> T:
                 if _final(error):
                     raise
                 time.sleep(web.WAIT_S * 2 ** (attempt - 1))
-                _forget(storage.gdal_name(place))
+                _forget(places.gdal_name(place))
         return work()
 
 
@@ -275,7 +274,7 @@ def _final(error: RasterioError) -> bool:
 
 def _unopened(name: str, what: str, error: RasterioError) -> LandslipError:
     """Say in one line why a remote raster cannot be opened."""
-    text, place = str(error.__cause__ or error), storage.shown(name)
+    text, place = str(error.__cause__ or error), places.shown(name)
     if _UNSIGNED in text:
         return RemoteError(s3.no_credentials(place))
     if any(word in text for word in _REFUSED):

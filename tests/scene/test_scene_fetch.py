@@ -18,13 +18,13 @@ from scene_fetch_server import EVENT, TILE, Archive, area_in_degrees, serving
 from typer.testing import CliRunner
 
 from landslip.errors import ConfigError, CoverageError, InputError, LandslipError, MissingInputError, RemoteError
+from landslip.files.web import Http, Patience
 from landslip.grid import Grid
 from landslip.scene import fetch_cog
 from landslip.scene.fetch import INPUTS, fetch_scene, read_plan
 from landslip.scene.fetch_config import FetchConfig
 from landslip.scene.fetch_jobs import file_name, https_of
 from landslip.scene.stac_search import search_items
-from landslip.web import Http, Patience
 from landslip.windows import Window
 
 QUICK = Http(Patience(tries=4, wait_s=0.01, longest_wait_s=0.05, timeout_s=5))

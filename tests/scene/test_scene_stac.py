@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scene_inputs import TAGS, grid_of, numbers_of, write_raster
 
-from landslip import storage, web
 from landslip.errors import RemoteError
+from landslip.files import places, web
 from landslip.scene.build import build_scene
 from landslip.scene.config import SceneConfig
 from landslip.scene.remarks import Remarks
@@ -152,7 +152,7 @@ def test_a_server_that_stops_half_way_gives_an_error_and_never_zeros(tmp_path, i
 
 def test_a_server_that_stumbles_is_asked_again(tmp_path, impatient):
     with serving(tmp_path) as address:
-        assert storage.http().json(f"{address}/busy", what="a STAC item") == {"here": True}
+        assert places.http().json(f"{address}/busy", what="a STAC item") == {"here": True}
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ import typer
 
 from landslip.cli.bars import listener
 from landslip.errors import LandslipError
+from landslip.files.places import shown
 from landslip.progress import SILENT, Progress
-from landslip.storage import shown
 
 PROBLEM, INTERNAL, INTERRUPTED = 1, 70, 130
 """Exit codes beside 0 (done) and 2 (wrong usage, by Typer)."""

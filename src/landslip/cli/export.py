@@ -28,7 +28,7 @@ def command(
     probabilities, and carries the recipe in its metadata; it is tried against PyTorch before it is written.
     """
     with session(quiet=quiet, debug=debug, as_json=as_json) as console:
-        from landslip.export import export_run
+        from landslip.bundle.export import export_run
 
         written = export_run(run, out)
         content: dict[str, Any] = {"out": str(written.path), "kind": written.kind, "bytes": out.stat().st_size}

@@ -36,7 +36,7 @@ _MARKS = {"scene.json": "scene", "model.json": "run", "study.json": "study", "ma
 
 def _kind(path: Path) -> str:
     from landslip.errors import InputError, MissingInputError
-    from landslip.storage import address_of, is_file
+    from landslip.files.places import address_of, is_file
 
     if not address_of(path) and not path.exists():
         message = f"{path}: no such folder; check the path"

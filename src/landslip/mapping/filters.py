@@ -16,11 +16,11 @@ from rasterio.vrt import WarpedVRT
 
 from landslip.errors import CoverageError, CRSMismatchError, InputError
 from landslip.files import require_file
+from landslip.files.places import nearby
 from landslip.grid import Grid, read_crs
 from landslip.mapping.config import FilterConfig
 from landslip.mapping.outlines import Outlines
 from landslip.rasters import BLOCK, open_raster, patiently, rasterio_window
-from landslip.storage import nearby
 from landslip.windows import Window, split_windows
 
 MOSTLY = 0.5

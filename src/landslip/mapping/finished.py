@@ -20,10 +20,10 @@ from shapely.geometry.base import BaseGeometry
 
 from landslip.errors import FormatError, InputError, MissingInputError
 from landslip.files import read_json
+from landslip.files.places import absolute, address_of, is_file, names_in
 from landslip.grid import Grid
 from landslip.mapping.fields import FIELDS
 from landslip.mapping.result import LOG_JSON, MAP_JSON, PROBABILITY, MapResult
-from landslip.storage import absolute, address_of, is_file, names_in
 
 POLYGONS = "landslides.gpkg"
 

@@ -12,13 +12,13 @@ from typing import Any
 from landslip.cluster import Batch, Cluster, Job, collect, run_all
 from landslip.errors import OutputError
 from landslip.files import PARTIAL, locked
+from landslip.files.places import absolute, address_of, is_file, shown
 from landslip.mapping.config import MapConfig
 from landslip.mapping.record import MAP_JSON, MapResult
 from landslip.mapping.run import map_scene
 from landslip.mapping.spread import RETRIES, RunFolders, members_of
 from landslip.progress import SILENT, Progress
 from landslip.scene.store import Scene
-from landslip.storage import absolute, address_of, is_file, shown
 
 
 def map_scenes(

@@ -21,6 +21,8 @@ from pyproj import CRS
 from landslip._version import __version__
 from landslip.errors import CRSMismatchError, FormatError
 from landslip.files import FORMAT, sha256, write_json, write_text
+from landslip.files.outputs import output_folder
+from landslip.files.places import absolute, gdal_name, nearby, refer
 from landslip.grid import read_crs
 from landslip.mapping.fields import COMMENTS
 from landslip.mapping.finished import FinishedMap, check_columns, open_maps
@@ -32,9 +34,7 @@ from landslip.mapping.mosaic_vrt import Source, vrt_text
 from landslip.mapping.result import MAP_JSON
 from landslip.mapping.style import landslide_style
 from landslip.mapping.writing import BATCH, Layer, geopackage_to_parquet, write_geopackage
-from landslip.outputs import output_folder
 from landslip.progress import SILENT, Progress, Task
-from landslip.storage import absolute, gdal_name, nearby, refer
 
 log = logging.getLogger(__name__)
 

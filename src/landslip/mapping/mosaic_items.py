@@ -16,10 +16,10 @@ from urllib.parse import quote
 
 import shapely
 
+from landslip.files.places import refer
 from landslip.mapping.config import PredictConfig
 from landslip.mapping.finished import FinishedMap
 from landslip.scene.store import SCENE_JSON
-from landslip.storage import refer
 
 EXTENSIONS = tuple(
     f"https://stac-extensions.github.io/{name}/schema.json"

@@ -15,6 +15,7 @@ from landslip._version import __version__
 from landslip.bundle import Bundle
 from landslip.errors import InputError
 from landslip.files import sha256
+from landslip.files.places import size_of
 from landslip.mapping.config import PredictConfig
 from landslip.mapping.network import Forward, Member
 from landslip.mapping.predict import Prediction
@@ -23,7 +24,6 @@ from landslip.mapping.source import SceneSource, check_scene, scene_scale
 from landslip.progress import SILENT, Progress
 from landslip.recipe import Recipe
 from landslip.scene.store import BANDS, SCENE_JSON, Scene
-from landslip.storage import size_of
 
 
 @dataclass(frozen=True)

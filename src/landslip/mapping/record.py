@@ -13,12 +13,12 @@ import torch
 
 from landslip._version import __version__
 from landslip.files import FORMAT, sha256, write_json
+from landslip.files.places import absolute
 from landslip.mapping.config import MapConfig
 from landslip.mapping.landslides import Landslides
 from landslip.mapping.prepare import Prepared, scene_identity
 from landslip.mapping.result import LOG_JSON, MAP_JSON, MapResult
 from landslip.scene.store import Scene
-from landslip.storage import absolute
 
 __all__ = [
     "LOG_JSON", "MAP_JSON", "MapResult", "areas_of", "file_settings", "map_content", "raster_tags", "write_log",

@@ -16,6 +16,7 @@ from landslip._version import __version__
 from landslip.bundle import Bundle
 from landslip.errors import ConfigError, InputError, OutputError
 from landslip.files import locked, write_json
+from landslip.files.outputs import output_folder
 from landslip.mapping.config import MapConfig, PredictConfig
 from landslip.mapping.density import density
 from landslip.mapping.fields import COMMENTS, UNMAPPED_COMMENTS
@@ -34,7 +35,6 @@ from landslip.mapping.spread import Workers, spread_bands
 from landslip.mapping.style import landslide_style, probability_style, unmapped_style
 from landslip.mapping.unmapped import unmapped
 from landslip.mapping.writing import Layer, write_geopackage, write_polygons
-from landslip.outputs import output_folder
 from landslip.progress import SILENT, Progress
 from landslip.scene.store import Scene
 

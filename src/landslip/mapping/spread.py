@@ -17,6 +17,7 @@ from landslip.bundle import MODEL, Bundle
 from landslip.cluster import Cluster, Job, run_all
 from landslip.errors import ConfigError, InputError, RemoteError
 from landslip.files import read_complete, sha256
+from landslip.files.places import absolute
 from landslip.mapping.config import PredictConfig
 from landslip.mapping.network import Member, computes_with
 from landslip.mapping.parts import Parts, write_apart
@@ -24,7 +25,6 @@ from landslip.mapping.predict import join, predict_apart
 from landslip.mapping.prepare import Prepared, member_of, prepare
 from landslip.progress import SILENT, Progress
 from landslip.scene.store import Scene
-from landslip.storage import absolute
 
 RETRIES = 5
 """How often a band or scene is begun anew whose worker died: deaths are no fault of theirs, unless they repeat."""

@@ -14,6 +14,7 @@ from landslip.cluster import Batch, Cluster, Job, collect, run_all
 from landslip.config import Config, read_toml
 from landslip.errors import ConfigError, OutputError
 from landslip.files import read_json
+from landslip.files.places import absolute, is_file, joined
 from landslip.progress import SILENT, Progress
 from landslip.scene.build import build_scene
 from landslip.scene.config import SceneConfig
@@ -21,7 +22,6 @@ from landslip.scene.describe import describe_scene
 from landslip.scene.listing import scene_name
 from landslip.scene.provenance import input_paths, settings_of
 from landslip.scene.store import LOG, SCENE_JSON, Scene
-from landslip.storage import absolute, is_file, joined
 
 RETRIES = 5
 """How often a scene is begun anew whose worker died."""

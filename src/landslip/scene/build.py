@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from landslip.errors import CoverageError, InputError
 from landslip.files import write_json
-from landslip.outputs import output_folder
+from landslip.files.outputs import output_folder
 from landslip.progress import SILENT, Progress
 from landslip.rasters import RasterSpec, write_block
 from landslip.scene.config import SceneConfig

@@ -22,9 +22,9 @@ from pyproj import CRS
 from rasterio.io import DatasetReader
 
 from landslip.errors import GridMismatchError, InputError, MissingInputError
+from landslip.files.places import address_of
 from landslip.grid import Grid
 from landslip.rasters import open_raster, patiently, rasterio_window, read_window
-from landslip.storage import address_of
 from landslip.terrain import METRES, Ground, ZUnit
 from landslip.windows import Window, split_windows
 

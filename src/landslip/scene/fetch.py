@@ -20,6 +20,7 @@ from shapely.geometry.base import BaseGeometry
 
 from landslip.errors import CoverageError, FormatError, InputError, MissingInputError
 from landslip.files import FORMAT, PARTIAL, locked, read_json, write_json
+from landslip.files.web import Http
 from landslip.progress import SILENT, Progress
 from landslip.scene.build import build_scene
 from landslip.scene.config import SceneConfig
@@ -32,7 +33,6 @@ from landslip.scene.names import CLASSES, CORE
 from landslip.scene.stac import assets_of, choose_assets
 from landslip.scene.stac_search import search_items
 from landslip.scene.store import Scene
-from landslip.web import Http
 
 log = logging.getLogger(__name__)
 

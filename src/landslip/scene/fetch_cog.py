@@ -23,8 +23,8 @@ from rasterio.io import DatasetReader
 
 from landslip.errors import RemoteError
 from landslip.files import atomic_path, writing
+from landslip.files.web import Http
 from landslip.rasters import rasterio_window
-from landslip.web import Http
 from landslip.windows import Window, split_windows
 
 log = logging.getLogger(__name__)

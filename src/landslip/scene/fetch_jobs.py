@@ -12,9 +12,9 @@ from pyproj import Transformer
 from rasterio.io import DatasetReader
 
 from landslip.errors import RemoteError
+from landslip.files.web import Http
 from landslip.progress import Progress
 from landslip.scene.fetch_cog import RemoteFile, copy_window, with_remote
-from landslip.web import Http
 from landslip.windows import Window
 
 WORKERS = 4

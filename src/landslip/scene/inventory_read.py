@@ -18,8 +18,8 @@ from pyogrio import get_gdal_config_option, set_gdal_config_options
 
 from landslip.errors import CRSMismatchError, InputError
 from landslip.files import require_file
+from landslip.files.places import address_of, nearby
 from landslip.grid import read_crs
-from landslip.storage import address_of, nearby
 
 POLYGONS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 

@@ -12,8 +12,8 @@ from urllib.parse import unquote
 
 from landslip.errors import FormatError, InputError, MissingInputError, OutputError
 from landslip.files import require_file
+from landslip.files.places import joined, read_bytes, shown
 from landslip.scene.store import SCENE_JSON
-from landslip.storage import joined, read_bytes, shown
 
 _COLLECTIONS = (".json", ".geojson")
 

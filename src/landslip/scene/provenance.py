@@ -12,12 +12,12 @@ from typing import Any
 
 from landslip._version import __version__
 from landslip.files import FORMAT, sha256
+from landslip.files.places import address_of, shown
 from landslip.progress import Progress
 from landslip.scene.config import SceneConfig
 from landslip.scene.image import Image
 from landslip.scene.inputs import Inputs
 from landslip.scene.statistics import LayerTally, shares
-from landslip.storage import address_of, shown
 
 _PATHS = ("images", "dem", "pre", "inventory", "aoi")
 

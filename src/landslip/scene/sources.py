@@ -8,6 +8,7 @@ from pathlib import Path
 
 from landslip.errors import InputError
 from landslip.files import require_file
+from landslip.files.places import address_of
 from landslip.scene.bandfiles import SUFFIXES, band_paths, images_from_files
 from landslip.scene.image import Image, band_label
 from landslip.scene.names import CORE, EXTRA, REQUIRED, ordered
@@ -15,7 +16,6 @@ from landslip.scene.remarks import Remarks
 from landslip.scene.safe import is_product, product_folder, read_product
 from landslip.scene.stac import is_item, read_item
 from landslip.scene.tree import is_zip, open_tree, reading
-from landslip.storage import address_of
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from landslip.errors import InputError
 from landslip.files import require_file
+from landslip.files.places import address_of, http, joined, read_bytes, size_of
 from landslip.scene.bandfiles import open_band
 from landslip.scene.image import BandFile, Image, band_label, check_image
 from landslip.scene.names import CLASSES, CORE, EXTRA, REQUIRED, bands_in
@@ -22,7 +23,6 @@ from landslip.scene.radiometry import (
     by_baseline,
     parse_baseline,
 )
-from landslip.storage import address_of, http, joined, read_bytes, size_of
 
 MAX_ITEM_BYTES = 32 << 20
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from landslip.errors import RemoteError
-from landslip.web import Http
+from landslip.files.web import Http
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from landslip.errors import FormatError, LayerError
 from landslip.files import read_complete
+from landslip.files.places import is_file, nearby
 from landslip.grid import Grid
 from landslip.rasters import open_raster, read_window
-from landslip.storage import is_file, nearby
 from landslip.windows import Window
 
 if TYPE_CHECKING:

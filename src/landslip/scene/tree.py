@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from landslip.errors import InputError, MissingInputError
-from landslip.storage import address_of, names_in, read_bytes, size_of
+from landslip.files.places import address_of, names_in, read_bytes, size_of
 
 MAX_TEXT = 64 << 20
 """Bytes beyond which a metadata file is not read: real ones have a few megabytes at most."""

@@ -9,19 +9,19 @@ import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
 from safetensors.torch import load_file, save_file
+from test_bundle import make
 from torch import nn
 from typer.testing import CliRunner
 
 from landslip.bundle import Bundle
+from landslip.bundle.export import WholeModel, export_run, onnx_graph
 from landslip.cli import export as command
 from landslip.cli import info
 from landslip.errors import ConfigError, FormatError, ModelError
-from landslip.export import WholeModel, export_run, onnx_graph
 from landslip.mapping.prepare import member_of
 from landslip.models import build_model
 from landslip.models.registry import NETWORKS, Network
 from landslip.recipe import Recipe
-from test_bundle import make
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from landslip import web
 from landslip.errors import LandslipError, MissingInputError, OutputError, RemoteError
+from landslip.files import web
 
 T = TypeVar("T")
 

@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from landslip.bundle import SUFFIX, Bundle
+from landslip.bundle.bundle import Bundle
+from landslip.bundle.description import SUFFIX
 from landslip.errors import ConfigError, ModelError
 from landslip.files import atomic_path
 from landslip.recipe import Recipe

@@ -10,11 +10,10 @@ import pytest
 from storage_servers import download
 from typer.testing import CliRunner
 
-from landslip import outputs, s3, storage, web
 from landslip.cli.mosaic import command
 from landslip.errors import FormatError, InputError, LandslipError, MissingInputError, OutputError, RemoteError
-from landslip.files import PARTIAL, make_folder, write_json
-from landslip.outputs import output_folder, working_folder
+from landslip.files import PARTIAL, make_folder, outputs, places, s3, web, write_json
+from landslip.files.outputs import output_folder, working_folder
 from landslip.rasters import open_raster
 from landslip.scene.remarks import Remarks
 from landslip.scene.sources import ReadOptions, read_images
@@ -90,14 +89,14 @@ def test_a_process_on_another_machine_is_named(bucket):
         output_folder(f"{bucket}/map", "map.json"),
     ):
         pass
-    assert storage.is_file(f"{bucket}/map/.lock")
+    assert places.is_file(f"{bucket}/map/.lock")
 
 
 def test_an_object_in_the_lock_s_place_is_left_alone(bucket):
     s3.create(f"{bucket}/map/.lock", b"mine")
     said = message_of(FormatError, lambda: enter(f"{bucket}/map"))
     assert said == f"{bucket}/map/.lock: not a lock of landslip's; remove it, or choose another --out"
-    assert storage.read_bytes(f"{bucket}/map/.lock", what="lock") == b"mine"
+    assert places.read_bytes(f"{bucket}/map/.lock", what="lock") == b"mine"
 
 
 def message_of(kind, work):
@@ -114,13 +113,13 @@ def enter(address, mark="map.json"):
 
 
 def test_what_is_not_there_is_said_in_one_line(bucket):
-    assert message_of(MissingInputError, lambda: storage.read_bytes(f"{bucket}/run", what="run")) == (
+    assert message_of(MissingInputError, lambda: places.read_bytes(f"{bucket}/run", what="run")) == (
         f"{bucket}/run: no such object (run); check the address"
     )
     absent = "s3://no-such-bucket/run"
     missing = f"{absent}: no bucket 'no-such-bucket'; check the address, and AWS_ENDPOINT_URL"
-    assert message_of(MissingInputError, lambda: storage.read_bytes(absent, what="run")) == missing
-    assert message_of(MissingInputError, lambda: storage.is_file(absent)) == missing
+    assert message_of(MissingInputError, lambda: places.read_bytes(absent, what="run")) == missing
+    assert message_of(MissingInputError, lambda: places.is_file(absent)) == missing
     assert "no bucket" in message_of(OutputError, lambda: enter(absent))
     assert message_of(MissingInputError, lambda: open_raster(f"{bucket}/a.tif").__enter__()) == (
         f"{bucket}/a.tif: no such file (raster); check the address"
@@ -132,7 +131,7 @@ def test_without_credentials(bucket, monkeypatch):
         monkeypatch.delenv(name)
     s3._file_system_of.cache_clear()
     words = "no credentials for S3; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
-    assert words in message_of(RemoteError, lambda: storage.read_bytes(f"{bucket}/a.json", what="run"))
+    assert words in message_of(RemoteError, lambda: places.read_bytes(f"{bucket}/a.json", what="run"))
     assert words in message_of(RemoteError, lambda: open_raster(f"{bucket}/a.tif").__enter__())
     assert words in message_of(RemoteError, lambda: enter(f"{bucket}/map"))
     s3._file_system_of.cache_clear()
@@ -147,7 +146,7 @@ def test_without_permission(bucket, monkeypatch):
     said = message_of(OutputError, lambda: enter(f"{bucket}/map"))
     assert said.startswith(f"cannot write {bucket}/map/.lock: no permission")
     assert said.endswith("ask the bucket's owner, or choose another --out")
-    said = message_of(RemoteError, lambda: storage.read_bytes(f"{bucket}/a.json", what="run"))
+    said = message_of(RemoteError, lambda: places.read_bytes(f"{bucket}/a.json", what="run"))
     assert "no permission to read it (run;" in said
 
 
@@ -161,7 +160,7 @@ def test_one_thing_is_not_written_into_another(bucket):
 def test_only_s3_takes_outputs():
     said = message_of(OutputError, lambda: enter("https://host/map"))
     assert said == "cannot write https://host/map: outputs go to folders and s3:// addresses; choose another --out"
-    said = message_of(RemoteError, lambda: storage.names_in("https://host/maps"))
+    said = message_of(RemoteError, lambda: places.names_in("https://host/maps"))
     assert "a web server does not list folders" in said
 
 
@@ -194,13 +193,13 @@ def test_images_that_cannot_be_had_by_address(bucket):
         ("B04.tif", MissingInputError, "no such file (image); check the address"),
     ):
         said = message_of(kind, lambda name=image: read_images([f"{bucket}/{name}"], ReadOptions(), Remarks()))
-        assert storage.shown(said).startswith(f"{bucket}/{image}: {words}")
+        assert places.shown(said).startswith(f"{bucket}/{image}: {words}")
 
 
 def test_a_file_that_changes_while_it_is_read(bucket, monkeypatch):
     s3.create(f"{bucket}/a.json", b"0123456789")
-    monkeypatch.setattr(storage, "PIECE", 6)
-    pieces = storage.pieces(f"{bucket}/a.json", what="run")
+    monkeypatch.setattr(places, "PIECE", 6)
+    pieces = places.pieces(f"{bucket}/a.json", what="run")
     assert next(pieces) == b"012345"
     s3.perform(bucket, lambda fs: fs.pipe_file(f"{bucket}/a.json", b"0123456"))
     said = message_of(RemoteError, lambda: next(pieces))

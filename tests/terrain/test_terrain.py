@@ -17,7 +17,7 @@ from landslip import terrain
 from landslip.errors import ConfigError, CRSMismatchError, GridMismatchError, InputError, LandslipError
 from landslip.windows import Window
 
-DATA = Path(__file__).parents[1] / ".." / "shared" / "data" / "terrain"
+DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "terrain"
 real = pytest.mark.real
 UTM = 32654
 METRES = Affine(30, 0, 500_000, 0, -30, 4_730_000)

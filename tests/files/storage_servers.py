@@ -21,7 +21,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from landslip import s3
+from landslip.files import s3
 
 
 @contextlib.contextmanager

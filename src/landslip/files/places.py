@@ -1,8 +1,8 @@
 """Places of files, on disk or behind an address: ``s3://`` and ``https://``.
 
 Rasters are read where they are, through GDAL's virtual file systems; small files come whole, from S3 through fsspec
-and from web servers by :mod:`landslip.web`. A ``Path`` made of an address (which loses one slash) still stands for it,
-so that paths can be joined and named as ever. Nothing here knows what the files mean.
+and from web servers by :mod:`landslip.files.web`. A ``Path`` made of an address (which loses one slash) still stands
+for it, so that paths can be joined and named as ever.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from landslip import s3, web
 from landslip.errors import LandslipError, RemoteError
-from landslip.web import Http, Patience
+from landslip.files import s3, web
+from landslip.files.web import Http, Patience
 
 Place = str | os.PathLike[str]
 

@@ -7,7 +7,7 @@ import itertools
 import pytest
 from storage_servers import server
 
-from landslip import s3, web
+from landslip.files import s3, web
 
 _NUMBERS = itertools.count(1)
 

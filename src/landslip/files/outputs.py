@@ -23,8 +23,8 @@ from typing import Any
 
 from landslip.errors import FormatError, OutputError
 from landslip.files import PARTIAL, locked, refuse_others, writing
-from landslip.s3 import create, put, remove
-from landslip.storage import Place, address_of, fetch, is_file, read_bytes, told_as
+from landslip.files.places import Place, address_of, fetch, is_file, read_bytes, told_as
+from landslip.files.s3 import create, put, remove
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,122 @@
+"""Writing so that nothing is ever half-written: every file appears under its final name only when it is whole.
+
+What the operating system refuses is told in one line, with what to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from landslip.errors import MissingInputError, OutputError
+from landslip.files import places
+
+UNFINISHED = ".writing-"
+"""How temporary folders begin that hold what is not whole yet."""
+
+
+@contextlib.contextmanager
+def writing(what: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn the operating system's refusals into one clear line about ``what``.
+
+    Raises
+    ------
+    OutputError
+        Disk full, no permission, read-only file system, or not a folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, OutputError | MissingInputError):
+            raise
+        remedies = {
+            errno.ENOSPC: "the disk is full; free some space or choose another --out",
+            errno.EDQUOT: "the disk quota is used up; free some space or choose another --out",
+            errno.EACCES: "no permission to write there; choose another --out",
+            errno.EPERM: "no permission to write there; choose another --out",
+            errno.EROFS: "the file system is read-only; choose another --out",
+            errno.EEXIST: "part of the path is a file, not a folder; choose another --out",
+            errno.ENOTDIR: "part of the path is a file, not a folder; choose another --out",
+            errno.ENAMETOOLONG: "the name is too long; choose another --out",
+            errno.ELOOP: "the path is a circle of links; choose another --out",
+        }
+        remedy = remedies.get(error.errno or 0)
+        if remedy is None:
+            raise
+        message = f"cannot write {os.fspath(what)}: {remedy}"
+        raise OutputError(message) from error
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` and rename it to ``path`` when the block ends well.
+
+    On any error the temporary file or folder is removed and ``path`` is left as it was. The temporary
+    name keeps the suffix, so drivers that look at it work.
+
+    Parameters
+    ----------
+    path
+        Final name. Its parent folder is made when absent.
+
+    Yields
+    ------
+    pathlib.Path
+        Where to write. The file system is the same as that of ``path``.
+    """
+    final = Path(path)
+    make_folder(final.parent)
+    with writing(final):
+        folder = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{final.stem[:40]}-", dir=final.parent))
+    try:
+        temporary = folder / final.name
+        with writing(final):
+            yield temporary
+            if temporary.is_dir() and final.is_dir():
+                shutil.rmtree(final)
+            temporary.replace(final)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text file (UTF-8, as given) atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def write_json(path: str | os.PathLike[str], content: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Write JSON atomically, with keys in the given order and NaN refused."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def make_folder(folder: Path) -> list[Path]:
+    """Make a folder and those above it; return the new ones, innermost first.
+
+    Raises
+    ------
+    OutputError
+        It is a file, an address, or cannot be made.
+    """
+    if places.address_of(folder):
+        place = places.shown(folder)
+        message = f"cannot write to {place}: this is written to disk alone; choose another --out, and copy it"
+        raise OutputError(message)
+    with writing(folder):
+        if folder.exists() and not folder.is_dir():
+            message = f"{folder}: is a file, not a folder; choose another --out"
+            raise OutputError(message)
+        new = [path for path in (folder, *folder.parents) if not path.exists()]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileNotFoundError, FileExistsError) as error:  # a virtual file system, a link to nothing
+            message = f"cannot make the folder {folder}: the path leads nowhere; choose another --out"
+            raise OutputError(message) from error
+        return new
