@@ -24,7 +24,7 @@ from landslip.mapping.many import map_scenes
 from landslip.mapping.parts import Apart, Parts, plan_token, write_apart
 from landslip.mapping.prepare import prepare
 from landslip.mapping.run import map_scene
-from landslip.mapping.spread import Workers, _ready, members_of, run_folders
+from landslip.mapping.spread import RETRIES, Workers, _ready, members_of, run_folders
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cluster"))
 import cluster_jobs
@@ -137,28 +137,28 @@ def test_two_runs_on_one_output(tmp_path, runs):
     assert list(found.values) == ["b"]
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
-def test_workers_killed_at_random_moments(tmp_path, cluster, runs, kills):
+def test_workers_killed_at_ten_random_moments(tmp_path, cluster, runs):
     scenes = {name: scene_of(tmp_path, name, seed=seed).path for seed, name in enumerate("abcdef")}
     wanted = tmp_path / "wanted"
     map_scenes(runs, scenes, wanted, CONFIG)
-    moments, killed, attempt = random.Random(kills), 0, 0
+    moments, killed, attempt = random.Random(10), 0, 0
+    nannies = cluster.client.cluster.workers
 
-    def kill_one():
-        nannies = [nanny for nanny in cluster.client.cluster.workers.values() if nanny.pid]
-        os.kill(moments.choice(nannies).pid, 9)
-
-    while killed < kills:
-        out = tmp_path / f"out{attempt}"
-        ended = threading.Event()
-
-        def killer(ended=ended):
-            nonlocal killed
-            while killed < kills and not ended.wait(moments.uniform(0.1, 1.5)):
-                kill_one()
+    def kill_when_all_are_there(ended):
+        """Kill one at a random moment of its work; not so often that one scene's tries could be used up."""
+        nonlocal killed
+        until = min(10, killed + RETRIES)
+        while killed < until and not ended.is_set():
+            if cluster.size() < len(nannies):
+                ended.wait(0.05)
+            elif not ended.wait(moments.uniform(0, 1.5)):
+                os.kill(moments.choice([nanny for nanny in nannies.values() if nanny.pid]).pid, 9)
                 killed += 1
+                ended.wait(0.2)  # until the scheduler knows
 
-        thread = threading.Thread(target=killer)
+    while killed < 10:
+        out, ended = tmp_path / f"out{attempt}", threading.Event()
+        thread = threading.Thread(target=kill_when_all_are_there, args=(ended,))
         thread.start()
         found = map_scenes(runs, scenes, out, CONFIG, cluster=cluster)
         ended.set()
