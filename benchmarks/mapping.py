@@ -113,7 +113,7 @@ def make_member():
     """The U-Net of four million parameters, untrained."""
     import torch
 
-    from landslip.mapping.network import Member
+    from landslip.mapping.probability.network import Member
     from landslip.models import build_model
     from landslip.recipe import LayerStatistics, Recipe
 
@@ -136,9 +136,9 @@ def throughput(arguments: argparse.Namespace, work: Path) -> dict:
     """Windows per second of a whole scene, and of the network alone on the same windows."""
     import torch
 
-    from landslip.mapping.blending import WindowPlan
     from landslip.mapping.config import PredictConfig
-    from landslip.mapping.network import Forward
+    from landslip.mapping.probability.blending import WindowPlan
+    from landslip.mapping.probability.network import Forward
     from landslip.scene.store import Scene
 
     torch.set_num_threads(arguments.threads)
@@ -255,18 +255,18 @@ def one(arguments: argparse.Namespace, work: Path) -> dict:
 def vectorise(arguments: argparse.Namespace, work: Path) -> dict:
     """Outline, measure and write 20,000 landslides of an inverse-gamma area distribution on a granule."""
     from landslip.mapping.config import FilterConfig, PolygonConfig
-    from landslip.mapping.fields import COMMENTS
-    from landslip.mapping.kernels import warm_up
-    from landslip.mapping.landslides import find_landslides
-    from landslip.mapping.style import landslide_style
-    from landslip.mapping.writing import Layer, write_geopackage
+    from landslip.mapping.landslides.fields import COMMENTS
+    from landslip.mapping.landslides.find import find_landslides
+    from landslip.mapping.show.style import landslide_style
+    from landslip.mapping.show.writing import Layer, write_geopackage
     from landslip.scene.store import Scene
 
     size = arguments.size or GRANULE
     count = round(20_000 * (size / GRANULE) ** 2)
     scene = Scene.open(make_scene(work, size))
     path = make_probability(work, scene, count)
-    warm_up()
+    small = Scene.open(make_scene(work / "small", 256))  # compiles what is not compiled yet
+    find_landslides(make_probability(work / "small", small, 10), small, 0.5, PolygonConfig(), FilterConfig())
     with Timer() as timer:
         found = find_landslides(path, scene, 0.5, PolygonConfig(min_area_m2=0), FilterConfig())
     layer = Layer("landslides", found.shapes, found.table, scene.grid.crs, COMMENTS, landslide_style())

@@ -8,7 +8,7 @@ import pytest
 from landslip.errors import ConfigError
 from landslip.presets import PRESETS
 from landslip.study.config import RowConfig, StudyConfig
-from landslip.study.prepare import Fold
+from landslip.study.folds import Fold
 from landslip.study.runs import plan_runs
 from landslip.training import TrainConfig
 

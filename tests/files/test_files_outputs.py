@@ -15,8 +15,8 @@ from landslip.errors import FormatError, InputError, LandslipError, MissingInput
 from landslip.files import PARTIAL, make_folder, outputs, places, s3, web, write_json
 from landslip.files.outputs import output_folder, working_folder
 from landslip.rasters import open_raster
+from landslip.scene.images.sources import ReadOptions, read_images
 from landslip.scene.remarks import Remarks
-from landslip.scene.sources import ReadOptions, read_images
 
 
 def write(folder, text="one"):

@@ -17,7 +17,7 @@ from torch import nn
 from landslip.bundle import Bundle
 from landslip.files import write_json
 from landslip.grid import Grid
-from landslip.mapping.network import Member
+from landslip.mapping.probability.network import Member
 from landslip.models import build_model
 from landslip.rasters import RasterSpec, write_raster
 from landslip.recipe import LayerStatistics, ObjectRecipe, Recipe

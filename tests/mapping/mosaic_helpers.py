@@ -10,8 +10,8 @@ from pyproj import CRS
 
 from landslip.files import sha256, write_json
 from landslip.grid import Grid
-from landslip.mapping.fields import FIELDS
-from landslip.mapping.writing import Layer, write_geopackage
+from landslip.mapping.landslides.fields import FIELDS
+from landslip.mapping.show.writing import Layer, write_geopackage
 from landslip.rasters import RasterSpec, write_raster
 
 ATTRIBUTES = {

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landslip.mapping.blending import Blender, WindowPlan, axis_starts, axis_weights
+from landslip.mapping.probability.blending import Blender, WindowPlan, axis_starts, axis_weights
 
 LENGTHS = [1, 2, 31, 32, 33, 63, 64, 65, 100, 107]
 

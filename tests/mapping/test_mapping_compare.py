@@ -14,7 +14,7 @@ from landslip.errors import FormatError, InputError
 from landslip.mapping.compare import compare_map, evaluate_scene
 from landslip.mapping.config import MapConfig
 from landslip.mapping.ground import trained_here
-from landslip.mapping.network import Member
+from landslip.mapping.probability.network import Member
 from landslip.mapping.run import map_scene
 from landslip.recipe import LayerStatistics, Recipe
 

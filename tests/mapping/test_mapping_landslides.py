@@ -8,11 +8,11 @@ import shapely
 from mapping_helpers import pixels_box, scene_layers, write_scene
 
 from landslip.errors import CoverageError, CRSMismatchError, GridMismatchError, InputError
-from landslip.mapping.attributes import VOLUME_RELATIONS, confidence
 from landslip.mapping.config import FilterConfig, PolygonConfig
-from landslip.mapping.landslides import find_landslides, open_objects
-from landslip.mapping.outlines import outline
-from landslip.mapping.splitting import split_outlines
+from landslip.mapping.landslides.attributes import VOLUME_RELATIONS, confidence
+from landslip.mapping.landslides.find import find_landslides, open_objects
+from landslip.mapping.landslides.outlines import outline
+from landslip.mapping.landslides.splitting import split_outlines
 from landslip.rasters import RasterSpec, write_raster
 
 PLAIN = PolygonConfig(min_area_m2=0, fill_holes_m2=0)

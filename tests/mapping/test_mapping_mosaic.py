@@ -13,10 +13,9 @@ from pyproj import Geod, Transformer
 
 from landslip.errors import CRSMismatchError, FormatError, InputError, MissingInputError
 from landslip.mapping.config import MapConfig
-from landslip.mapping.finished import distinct_names, open_maps
-from landslip.mapping.merging import Merger
-from landslip.mapping.mosaic import mosaic_maps
-from landslip.mapping.mosaic_config import MosaicConfig
+from landslip.mapping.mosaic import MosaicConfig, mosaic_maps
+from landslip.mapping.mosaic.finished import distinct_names, open_maps
+from landslip.mapping.mosaic.merging import Merger
 from landslip.mapping.run import map_scene
 
 WEST, NORTH = 500_000, 4_700_000

@@ -6,11 +6,11 @@ from mapping_helpers import STATISTICS, Pixelwise, scene_layers, write_scene
 
 from landslip.layers.build import build_layers
 from landslip.mapping.config import PredictConfig
-from landslip.mapping.network import Member
-from landslip.mapping.parts import Parts
 from landslip.mapping.prepare import prepare
+from landslip.mapping.probability.network import Member
+from landslip.mapping.probability.objects import ObjectMeans
+from landslip.mapping.probability.parts import Parts
 from landslip.mapping.run import predict_scene
-from landslip.mapping.scene_objects import ObjectMeans
 from landslip.recipe import ObjectRecipe, Recipe
 
 OBJECTS = ObjectRecipe(inputs=("red", "green"), low=(0.0, 0.0), high=(0.3, 0.3), scale=20.0)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from rasterio.features import shapes
 
-from landslip.mapping.outlines import Outliner, Outlines, concatenate, outline, shifted
+from landslip.mapping.landslides.outlines import Outliner, Outlines, concatenate, outline, shifted
 from landslip.windows import Window
 
 TRANSFORM = Affine(10, 0, 500_000, 0, -10, 4_700_000)

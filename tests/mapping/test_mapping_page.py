@@ -12,11 +12,11 @@ from mapping_helpers import Pixelwise, pixels_box, write_scene
 from matplotlib.image import imread
 
 from landslip.mapping.config import MapConfig
-from landslip.mapping.network import Member
-from landslip.mapping.page import outlines_as_numbers
-from landslip.mapping.picture import image_picture, picture_shape, probability_picture, unmapped_picture
+from landslip.mapping.probability.network import Member
 from landslip.mapping.run import map_scene
-from landslip.mapping.style import CONFIDENCE_COLOURS, rgb
+from landslip.mapping.show.page import outlines_as_numbers
+from landslip.mapping.show.picture import image_picture, picture_shape, probability_picture, unmapped_picture
+from landslip.mapping.show.style import CONFIDENCE_COLOURS, rgb
 from landslip.recipe import LayerStatistics, Recipe
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -9,9 +9,9 @@ from torch import nn
 
 from landslip.errors import InputError, LayerError, ModelError, OutputError
 from landslip.mapping.config import PredictConfig
-from landslip.mapping.parts import Parts
-from landslip.mapping.predict import assemble, entropy, predict_bands
 from landslip.mapping.prepare import member_of, prepare
+from landslip.mapping.probability.parts import Parts
+from landslip.mapping.probability.predict import assemble, entropy, predict_bands
 
 F32 = {"device": "cpu", "precision": "float32"}
 
@@ -111,7 +111,7 @@ class East(nn.Module):
 
 
 def test_variants_turn_directions_as_vectors(tmp_path):
-    from landslip.mapping.network import Member
+    from landslip.mapping.probability.network import Member
     from landslip.recipe import LayerStatistics, Recipe
 
     shape = (32, 32)
@@ -125,7 +125,7 @@ def test_variants_turn_directions_as_vectors(tmp_path):
 
 
 def test_variants_refuse_layers_that_cannot_be_turned(tmp_path):
-    from landslip.mapping.network import Member
+    from landslip.mapping.probability.network import Member
     from landslip.recipe import LayerStatistics, Recipe
 
     scene = write_scene(tmp_path / "scene", {"hillshade": np.zeros((32, 32), np.float32)})
@@ -231,7 +231,7 @@ def test_standardising_is_that_of_training():
     from mapping_helpers import recipe
 
     from landslip.data.standardise import standardise
-    from landslip.mapping.network import Forward
+    from landslip.mapping.probability.network import Forward
 
     image = np.random.default_rng(0).normal(0.1, 5, (2, 3, 32, 32)).astype(np.float32)
     image[0, 1, 3, 4], image[1, 2, 5, 6] = np.nan, np.inf
@@ -243,7 +243,7 @@ def test_standardising_is_that_of_training():
 
 @pytest.mark.parametrize("name", ["unet", "attention-resunet34"])
 def test_folding_normalisations_changes_rounding_alone(name):
-    from landslip.mapping.network import fold_batch_norm
+    from landslip.mapping.probability.network import fold_batch_norm
     from landslip.models import build_model
 
     torch.manual_seed(0)
@@ -262,7 +262,7 @@ def test_folding_normalisations_changes_rounding_alone(name):
 
 @pytest.mark.parametrize("name", ["unet", "attention-resunet34", "smp:segformer-mit_b0"])
 def test_weights_cast_beforehand_give_the_bits_of_autocast(name):
-    from landslip.mapping.network import cast_weights, fold_batch_norm
+    from landslip.mapping.probability.network import cast_weights, fold_batch_norm
     from landslip.models import build_model
 
     torch.manual_seed(0)

@@ -17,7 +17,7 @@ from mapping_helpers import Pixelwise, member, scene_layers, unet_bundle, write_
 from landslip.errors import OutputError
 from landslip.files import PARTIAL, locked
 from landslip.mapping.config import MapConfig
-from landslip.mapping.fields import FIELDS
+from landslip.mapping.landslides.fields import FIELDS
 from landslip.mapping.run import map_scene, predict_scene
 
 SETTINGS = {

@@ -17,12 +17,12 @@ from torch import nn
 from landslip.cluster import connect
 from landslip.errors import ConfigError, InputError, OutputError, RemoteError
 from landslip.files import locked
-from landslip.mapping import predict
-from landslip.mapping.blending import WindowPlan
 from landslip.mapping.config import MapConfig, PredictConfig
 from landslip.mapping.many import map_scenes
-from landslip.mapping.parts import Apart, Parts, plan_token, write_apart
 from landslip.mapping.prepare import prepare
+from landslip.mapping.probability import predict
+from landslip.mapping.probability.blending import WindowPlan
+from landslip.mapping.probability.parts import Apart, Parts, plan_token, write_apart
 from landslip.mapping.run import map_scene
 from landslip.mapping.spread import RETRIES, Workers, _ready, members_of, run_folders
 

@@ -23,7 +23,7 @@ from landslip.errors import (
 )
 from landslip.grid import Grid
 from landslip.scene.elevation import ElevationConfig, open_elevation
-from landslip.scene.elevation_fill import fill_voids
+from landslip.scene.elevation.fill import fill_voids
 from landslip.windows import Window, split_windows
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data"

@@ -13,7 +13,7 @@ from landslip.grid import Grid
 from landslip.scene.build import build_scene
 from landslip.scene.config import SceneConfig
 from landslip.scene.elevation import ElevationConfig, open_elevation
-from landslip.scene.elevation_illumination import LARGEST_FACTOR, CCorrection, CFit, Illumination
+from landslip.scene.elevation.illumination import LARGEST_FACTOR, CCorrection, CFit, Illumination
 
 GRID = Grid((300, 320), Affine(10, 0, 500_000, 0, -10, 4_730_000), CRS.from_epsg(32654))
 SUN = (150.0, 45.0)

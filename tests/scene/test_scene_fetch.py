@@ -20,11 +20,10 @@ from typer.testing import CliRunner
 from landslip.errors import ConfigError, CoverageError, InputError, LandslipError, MissingInputError, RemoteError
 from landslip.files.web import Http, Patience
 from landslip.grid import Grid
-from landslip.scene import fetch_cog
-from landslip.scene.fetch import INPUTS, fetch_scene, read_plan
-from landslip.scene.fetch_config import FetchConfig
-from landslip.scene.fetch_jobs import file_name, https_of
-from landslip.scene.stac_search import search_items
+from landslip.scene.fetch import INPUTS, FetchConfig, fetch_scene, read_plan
+from landslip.scene.fetch import cog as fetch_cog
+from landslip.scene.fetch.jobs import file_name, https_of
+from landslip.scene.fetch.search import search_items
 from landslip.windows import Window
 
 QUICK = Http(Patience(tries=4, wait_s=0.01, longest_wait_s=0.05, timeout_s=5))
@@ -455,7 +454,7 @@ def test_names_and_addresses_of_catalogues_are_made_safe():
 def test_the_command_fetches_and_tells_what_it_chose(filled, tmp_path, monkeypatch):
     from landslip.cli.app import app
     from landslip.cli.fetch import command
-    from landslip.scene import fetch as room
+    from landslip.scene.fetch import fetch as room
 
     monkeypatch.setattr(room, "Http", lambda: QUICK)
     if not any(found.name == "fetch" for found in app.registered_commands):

@@ -18,9 +18,9 @@ from scipy import ndimage
 from landslip.grid import Grid
 from landslip.rasters import RasterSpec, write_raster
 from landslip.scene.inventory import rasterise, read_inventory
-from landslip.scene.inventory_bare import bare_before
-from landslip.scene.inventory_check import check_inventory
-from landslip.scene.inventory_offset import estimate_offset
+from landslip.scene.inventory.bare import bare_before
+from landslip.scene.inventory.check import check_inventory
+from landslip.scene.inventory.offset import estimate_offset
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "iburi"
 X, Y = 500_000.0, 4_730_000.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from landslip.scene.names import EXTRA, NUMBERS, band_named, bands_in, ordered
+from landslip.scene.images.names import EXTRA, NUMBERS, band_named, bands_in, ordered
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import rasterio
 from scene_inputs import numbers_of, write_raster
 
 from landslip.errors import InputError
-from landslip.scene.metadata import parse_metadata
-from landslip.scene.radiometry import Radiometry, baseline_in_name, by_baseline, of_dataset, parse_baseline
-from landslip.scene.stac import radiometry_of
+from landslip.scene.images.metadata import parse_metadata
+from landslip.scene.images.radiometry import Radiometry, baseline_in_name, by_baseline, of_dataset, parse_baseline
+from landslip.scene.images.stac import radiometry_of
 
 
 def settled(path):

@@ -11,9 +11,9 @@ from landslip.errors import InputError
 from landslip.layers.catalogue import bands_needed, compute
 from landslip.scene.build import build_scene
 from landslip.scene.config import SceneConfig
-from landslip.scene.metadata import parse_metadata
+from landslip.scene.images.metadata import parse_metadata
+from landslip.scene.images.sources import ReadOptions, read_images
 from landslip.scene.remarks import Remarks
-from landslip.scene.sources import ReadOptions, read_images
 from landslip.scene.store import Scene
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data"

@@ -11,8 +11,8 @@ from scene_inputs import GRANULE, GRID, PRODUCT, metadata_xml, numbers_of, write
 
 from landslip.scene.build import build_scene
 from landslip.scene.config import SceneConfig
+from landslip.scene.images.sources import ReadOptions, read_images
 from landslip.scene.remarks import Remarks
-from landslip.scene.sources import ReadOptions, read_images
 
 
 def zipped(folder, archive, prefix=""):

@@ -16,8 +16,8 @@ from landslip.errors import RemoteError
 from landslip.files import places, web
 from landslip.scene.build import build_scene
 from landslip.scene.config import SceneConfig
+from landslip.scene.images.sources import ReadOptions, read_images
 from landslip.scene.remarks import Remarks
-from landslip.scene.sources import ReadOptions, read_images
 
 KEYS = {"blue": "B02.tif", "green": "B03.tif", "red": "B04.tif", "nir": "B08.tif"}
 

@@ -12,9 +12,10 @@ from study_data import make_area
 from landslip.data.tileset import Part
 from landslip.errors import ConfigError, CoverageError
 from landslip.grid import Grid, read_crs
-from landslip.study import study as module
-from landslip.study.areas import burn_truth, save_truth
+from landslip.study import plan as module
+from landslip.study.areas import save_truth
 from landslip.study.config import DataConfig, StudyConfig
+from landslip.study.polygons import burn_truth
 from landslip.study.sources import Source
 from landslip.study.study import run_study
 

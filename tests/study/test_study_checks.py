@@ -6,7 +6,8 @@ from landslip.errors import ConfigError, ModelError, SplitError
 from landslip.study.checks import check_runs
 from landslip.study.config import DataConfig, RowConfig, StudyConfig
 from landslip.study.design import plan_rows
-from landslip.study.prepare import Fold, plan_folds, prepare
+from landslip.study.folds import Fold, plan_folds
+from landslip.study.prepare import prepare
 from landslip.study.runs import plan_runs
 from landslip.study.sources import Source
 

@@ -74,7 +74,8 @@ def test_rows_that_are_compared_for_their_data_take_equally_many_updates(design,
     from study_data import make_area
 
     from landslip.data.tileset import Part
-    from landslip.study.prepare import plan_folds, prepare
+    from landslip.study.folds import plan_folds
+    from landslip.study.prepare import prepare
     from landslip.study.runs import plan_runs, tiles_with_pixels, updates
     from landslip.study.sources import Source
 
@@ -95,7 +96,8 @@ def test_rows_that_are_compared_for_their_data_take_equally_many_updates(design,
 
 
 def test_a_row_that_would_have_epochs_without_an_update_is_refused(settings, source):
-    from landslip.study.prepare import plan_folds, prepare
+    from landslip.study.folds import plan_folds
+    from landslip.study.prepare import prepare
     from landslip.study.runs import plan_runs
 
     rows = (RowConfig(name="short"), RowConfig(name="long", matched_to="short", train={"epochs": 9000}))

@@ -13,7 +13,8 @@ from landslip.errors import LayerError
 from landslip.scoring import Confusion
 from landslip.study.config import DataConfig, StudyConfig
 from landslip.study.evaluate import evaluate_patches, outside_range
-from landslip.study.prepare import plan_folds, prepare
+from landslip.study.folds import plan_folds
+from landslip.study.prepare import prepare
 from landslip.study.sources import Source
 from landslip.training import TrainConfig, fit, predict_tiles
 

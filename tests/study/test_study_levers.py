@@ -6,9 +6,10 @@ from study_data import make_area
 
 from landslip.data.tileset import UNKNOWN, Part
 from landslip.study.config import DataConfig, StudyConfig
+from landslip.study.folds import plan_folds
 from landslip.study.forest import fit_forest, out_of_fold
 from landslip.study.levers import Levers, add_noise, clean_labels, ignore_boundary, pull
-from landslip.study.prepare import plan_folds, prepare
+from landslip.study.prepare import prepare
 from landslip.study.sources import Source
 
 ALL = Levers(

@@ -10,8 +10,9 @@ from landslip.errors import SplitError
 from landslip.layers.stack import as_raster
 from landslip.splits import SplitConfig
 from landslip.study.config import DataConfig, StudyConfig
+from landslip.study.folds import Fold, plan_folds
 from landslip.study.guard import autocorrelation_range, guard
-from landslip.study.prepare import Fold, plan_folds, prepare
+from landslip.study.prepare import prepare
 from landslip.study.sources import Area, PatchPlaces, Source, number_landslides, open_source
 
 BASE = ("blue", "green", "red", "slope")

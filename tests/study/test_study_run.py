@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from study_data import make_area
 
-import landslip.study.study as module
+import landslip.study.plan as module
 from landslip.data.tileset import Part, TileSet
 from landslip.errors import ConfigError, FormatError, OutputError, SplitError
 from landslip.files import read_json

@@ -11,13 +11,14 @@ from landslip.errors import ConfigError, InputError, SplitError
 from landslip.layers.stack import as_raster
 from landslip.progress import SILENT
 from landslip.splits import SplitConfig
-from landslip.study import parallel, transfer
+from landslip.study import parallel
 from landslip.study.config import DataConfig, RowConfig, StudyConfig
 from landslip.study.design import plan_rows
 from landslip.study.runs import _finished
 from landslip.study.sources import Area, PatchPlaces, Source, number_landslides
 from landslip.study.transfer import check_places, check_split, fine_tuning, run_transfer
-from landslip.study.warning import warning_against_drop
+from landslip.study.transfer import run as transfer
+from landslip.study.transfer.warning import warning_against_drop
 from landslip.training import TrainConfig
 
 
@@ -132,7 +133,7 @@ def test_rows_that_are_not_there_are_named(tmp_path):
 
 def test_a_run_that_begins_from_another_is_the_same_wherever_the_study_lies():
     from landslip.study.config import RowConfig
-    from landslip.study.prepare import Fold
+    from landslip.study.folds import Fold
     from landslip.study.runs import Run
 
     def run(place, origin="runs/unet/seed0"):
@@ -195,7 +196,7 @@ def test_fine_tuning_takes_a_share_of_the_epochs_or_of_the_updates():
 
 
 def test_dry_run_counts_the_runs_of_the_matrix(monkeypatch, tmp_path):
-    from landslip.study import study as module
+    from landslip.study import plan as module
     from landslip.study.probe import probe_study
 
     config = StudyConfig(

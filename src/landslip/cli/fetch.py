@@ -52,8 +52,7 @@ def command(
     names = ("event", "aoi", "inventory", "days", "max_cloud", "pre", "dem", "allow_partial_dem", "stac")
     local = locals()
     with session(quiet=quiet, debug=debug, as_json=as_json) as console:
-        from landslip.scene.fetch import fetch_scene, read_plan
-        from landslip.scene.fetch_config import FetchConfig
+        from landslip.scene.fetch import FetchConfig, fetch_scene, read_plan
 
         settings = {name: local[name] for name in (*names, "collection", "dem_collection") if local[name] is not None}
         if bbox is not None:

@@ -40,8 +40,7 @@ def command(
 ) -> None:
     """Join finished maps: one set of landslides, a virtual probability raster, a STAC item collection."""
     with session(quiet=quiet, debug=debug, as_json=as_json) as console:
-        from landslip.mapping.mosaic import mosaic_maps
-        from landslip.mapping.mosaic_config import MosaicConfig
+        from landslip.mapping.mosaic import MosaicConfig, mosaic_maps
 
         given = {"crs": crs, "min_overlap": min_overlap, "formats": formats or ("gpkg",)}
         config = MosaicConfig.from_dict(given, where="options")

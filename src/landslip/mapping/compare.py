@@ -21,13 +21,13 @@ from landslip.data.tileset import UNKNOWN
 from landslip.errors import GridMismatchError, InputError
 from landslip.files import FORMAT, locked, sha256, write_json
 from landslip.mapping.config import MapConfig
-from landslip.mapping.filters import burn_polygons, polygons_on
-from landslip.mapping.network import Member
-from landslip.mapping.outlines import Outliner
+from landslip.mapping.landslides.filters import burn_polygons, polygons_on
+from landslip.mapping.landslides.outlines import Outliner
+from landslip.mapping.probability.network import Member
 from landslip.mapping.result import MAP_JSON, MapResult
 from landslip.mapping.run import LANDSLIDES, map_scene
-from landslip.mapping.style import comparison_style
-from landslip.mapping.writing import Layer, write_geopackage
+from landslip.mapping.show.style import comparison_style
+from landslip.mapping.show.writing import Layer, write_geopackage
 from landslip.progress import SILENT, Progress
 from landslip.rasters import BLOCK, RasterSpec, cog_writer, open_raster, read_window, write_block
 from landslip.scene.store import Scene

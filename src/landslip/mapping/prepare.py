@@ -17,10 +17,10 @@ from landslip.errors import InputError
 from landslip.files import sha256
 from landslip.files.places import size_of
 from landslip.mapping.config import PredictConfig
-from landslip.mapping.network import Forward, Member
-from landslip.mapping.predict import Prediction
-from landslip.mapping.scene_objects import segment_scene
-from landslip.mapping.source import SceneSource, check_scene, scene_scale
+from landslip.mapping.probability.network import Forward, Member
+from landslip.mapping.probability.predict import Prediction
+from landslip.mapping.probability.segment import segment_scene
+from landslip.mapping.probability.source import SceneSource, check_scene, scene_scale
 from landslip.progress import SILENT, Progress
 from landslip.recipe import Recipe
 from landslip.scene.store import BANDS, SCENE_JSON, Scene

@@ -15,7 +15,7 @@ from landslip._version import __version__
 from landslip.files import FORMAT, sha256, write_json
 from landslip.files.places import absolute
 from landslip.mapping.config import MapConfig
-from landslip.mapping.landslides import Landslides
+from landslip.mapping.landslides.find import Landslides
 from landslip.mapping.prepare import Prepared, scene_identity
 from landslip.mapping.result import LOG_JSON, MAP_JSON, MapResult
 from landslip.scene.store import Scene

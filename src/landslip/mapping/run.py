@@ -18,23 +18,23 @@ from landslip.errors import ConfigError, InputError, OutputError
 from landslip.files import locked, write_json
 from landslip.files.outputs import output_folder
 from landslip.mapping.config import MapConfig, PredictConfig
-from landslip.mapping.density import density
-from landslip.mapping.fields import COMMENTS, UNMAPPED_COMMENTS
-from landslip.mapping.filters import check_masks
-from landslip.mapping.landslides import NO_OBJECTS, Landslides, find_landslides, open_objects
-from landslip.mapping.network import Member
-from landslip.mapping.page import write_page
-from landslip.mapping.parts import Parts
-from landslip.mapping.predict import PROBABILITY, assemble, predict_bands
+from landslip.mapping.landslides.density import density
+from landslip.mapping.landslides.fields import COMMENTS, UNMAPPED_COMMENTS
+from landslip.mapping.landslides.filters import check_masks
+from landslip.mapping.landslides.find import NO_OBJECTS, Landslides, find_landslides, open_objects
+from landslip.mapping.landslides.unmapped import unmapped
 from landslip.mapping.prepare import Prepared, member_of, prepare
-from landslip.mapping.quicklook import write_quicklook
+from landslip.mapping.probability.network import Member
+from landslip.mapping.probability.objects import SceneObjects
+from landslip.mapping.probability.parts import Parts
+from landslip.mapping.probability.predict import PROBABILITY, assemble, predict_bands
+from landslip.mapping.probability.source import outside_training_range
 from landslip.mapping.record import MAP_JSON, MapResult, areas_of, file_settings, map_content, raster_tags, write_log
-from landslip.mapping.scene_objects import SceneObjects
-from landslip.mapping.source import outside_training_range
+from landslip.mapping.show.page import write_page
+from landslip.mapping.show.quicklook import write_quicklook
+from landslip.mapping.show.style import landslide_style, probability_style, unmapped_style
+from landslip.mapping.show.writing import Layer, write_geopackage, write_polygons
 from landslip.mapping.spread import Workers, spread_bands
-from landslip.mapping.style import landslide_style, probability_style, unmapped_style
-from landslip.mapping.unmapped import unmapped
-from landslip.mapping.writing import Layer, write_geopackage, write_polygons
 from landslip.progress import SILENT, Progress
 from landslip.scene.store import Scene
 

@@ -19,10 +19,10 @@ from landslip.errors import ConfigError, InputError, RemoteError
 from landslip.files import read_complete, sha256
 from landslip.files.places import absolute
 from landslip.mapping.config import PredictConfig
-from landslip.mapping.network import Member, computes_with
-from landslip.mapping.parts import Parts, write_apart
-from landslip.mapping.predict import join, predict_apart
 from landslip.mapping.prepare import Prepared, member_of, prepare
+from landslip.mapping.probability.network import Member, computes_with
+from landslip.mapping.probability.parts import Parts, write_apart
+from landslip.mapping.probability.predict import join, predict_apart
 from landslip.progress import SILENT, Progress
 from landslip.scene.store import Scene
 

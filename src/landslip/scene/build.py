@@ -1,7 +1,7 @@
 """Building a scene folder from images, elevation and an inventory, window by window.
 
 Nothing is ever held for the whole scene at once, so memory does not grow with it. The radiometry of
-each image is settled in :mod:`landslip.scene.radiometry`, the grid in :mod:`landslip.scene.target`.
+each image is settled in :mod:`landslip.scene.images.radiometry`, the grid in :mod:`landslip.scene.target`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from landslip.files.outputs import output_folder
 from landslip.progress import SILENT, Progress
 from landslip.rasters import RasterSpec, write_block
 from landslip.scene.config import SceneConfig
-from landslip.scene.elevation_illumination import Illumination
+from landslip.scene.elevation.illumination import Illumination
 from landslip.scene.inputs import Inputs, open_inputs
 from landslip.scene.mosaic import Mosaic
 from landslip.scene.provenance import checksums, input_files, input_paths, scene_content
@@ -73,10 +73,11 @@ def build_scene(config: SceneConfig, out: str | os.PathLike[str], *, progress: P
             remarks.add(remark)
         content = scene_content(inputs, config, tally, counts) | light
         if inputs.inventory is not None:
-            from landslip.scene.inventory_check import check_inventory  # imports geopandas
+            from landslip.scene.inventory.check import check_inventory  # imports geopandas
+            from landslip.scene.inventory.store import write_inventory
 
             check = check_inventory(inputs.inventory, out / BANDS, inputs.layers)
-            check.inventory.write(out / INVENTORY)
+            write_inventory(check.inventory, out / INVENTORY)
             content["inventory"] |= check.content
             for remark in check.remarks:
                 remarks.add(remark)

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from landslip.config import Config
 from landslip.scene.clouds import INVALID, ClassName
 from landslip.scene.elevation import ElevationConfig
+from landslip.scene.images.names import EXTRA
 from landslip.scene.mosaic import Merge, Merging
-from landslip.scene.names import EXTRA
 
 
 class SceneConfig(Config):

@@ -12,10 +12,10 @@ from landslip.grid import Grid
 from landslip.scene.config import SceneConfig
 from landslip.scene.coregister import Shift, estimate_shift
 from landslip.scene.elevation import Elevation, open_elevation
-from landslip.scene.image import Image
+from landslip.scene.images.image import Image
+from landslip.scene.images.sources import ReadOptions, read_images
 from landslip.scene.mosaic import Mosaic
 from landslip.scene.remarks import Remarks
-from landslip.scene.sources import ReadOptions, read_images
 from landslip.scene.target import choose_grid
 
 if TYPE_CHECKING:

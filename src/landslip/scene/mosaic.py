@@ -14,7 +14,7 @@ from pyproj import Transformer
 
 from landslip.grid import Grid
 from landslip.scene.clouds import ClassName, as_classes, clear_sky
-from landslip.scene.image import Image
+from landslip.scene.images.image import Image
 from landslip.scene.sampling import GridReader
 from landslip.windows import Window
 

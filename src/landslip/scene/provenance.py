@@ -15,7 +15,7 @@ from landslip.files import FORMAT, sha256
 from landslip.files.places import address_of, shown
 from landslip.progress import Progress
 from landslip.scene.config import SceneConfig
-from landslip.scene.image import Image
+from landslip.scene.images.image import Image
 from landslip.scene.inputs import Inputs
 from landslip.scene.statistics import LayerTally, shares
 

@@ -22,7 +22,7 @@ from landslip.errors import InputError
 from landslip.files.places import gdal_options
 from landslip.grid import Grid
 from landslip.rasters import BLOCK, gdal_threads, open_raster, patiently, rasterio_window
-from landslip.scene.image import BandFile
+from landslip.scene.images.image import BandFile
 from landslip.windows import Window, split_windows
 
 WARP_TOLERANCE = 0.01

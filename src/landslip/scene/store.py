@@ -209,7 +209,7 @@ class Scene:
     def _inventory(self) -> Any:  # noqa: ANN401 - Inventory, imported late: geopandas is slow to import
         if not self.has_inventory:
             return None
-        from landslip.scene.inventory_store import open_inventory
+        from landslip.scene.inventory.store import open_inventory
 
         with nearby(self.path / INVENTORY, what="inventory") as file:
             return open_inventory(file, self.grid)

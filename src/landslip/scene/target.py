@@ -12,7 +12,7 @@ from pyproj.database import query_utm_crs_info
 
 from landslip.errors import CRSMismatchError, GridMismatchError
 from landslip.grid import Grid, read_crs
-from landslip.scene.image import Image
+from landslip.scene.images.image import Image
 from landslip.scene.sampling import whole_pixel_offset
 
 log = logging.getLogger(__name__)

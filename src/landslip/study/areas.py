@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,32 +16,16 @@ from numpy.typing import NDArray
 from landslip.data.tileset import Part
 from landslip.files import atomic_path
 from landslip.scoring import area_frequency
-from landslip.study.prepare import Fold
-
-if TYPE_CHECKING:
-    from landslip.scene.store import Scene
-    from landslip.study.results import Results
-    from landslip.study.sources import Source
+from landslip.study.folds import Fold, suffix
+from landslip.study.results import Results
+from landslip.study.sources import Source
 
 Record = dict[str, Any]
 
 
-def burn_truth(path: Path, scene: Scene) -> NDArray[np.int32]:
-    """Burn true landslides on a scene's grid, ``(rows, cols)`` int32: 0 or the landslide's id.
-
-    Raises
-    ------
-    LandslipError
-        The file is no polygon inventory of this place.
-    """
-    from landslip.scene.inventory import rasterise, read_inventory
-
-    return rasterise(read_inventory(path, scene.grid), scene.grid)[1]
-
-
 def truth_name(fold: Fold, folds: Sequence[Fold]) -> str:
     """Name the file with the true landslides of a fold's test part."""
-    return "truth.npz" if len(folds) == 1 else f"truth-{fold.name}.npz"
+    return f"truth{suffix(fold, folds)}.npz"
 
 
 def save_truth(path: Path, source: Source, parts: Sequence[NDArray[np.uint8]]) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from landslip.data.tileset import Part, TileSet
 from landslip.errors import SplitError
 from landslip.splits import TEST, TRAIN, VALIDATION, Split
-from landslip.study.prepare import Fold
+from landslip.study.folds import Fold
 
 CORRELATED = 0.1
 """Labels count as related as far as their autocorrelation is above this."""

@@ -19,8 +19,8 @@ from landslip.data.tileset import Part, TileSet
 from landslip.progress import SILENT, Progress
 from landslip.study.checks import check_runs
 from landslip.study.config import RowConfig, StudyConfig
+from landslip.study.plan import Plan, make_plan
 from landslip.study.runs import Run, tiles_with_pixels, updates
-from landslip.study.study import Plan, make_plan
 from landslip.study.transfer import Place, fine_tuning, runs_at, some_tiles
 from landslip.training import TrainConfig
 

@@ -18,8 +18,8 @@ from landslip.files import FORMAT, atomic_path, check_format, read_json, write_j
 from landslip.progress import Progress
 from landslip.scoring import Confusion, ProbabilityHistogram
 from landslip.study.config import RowConfig, StudyConfig
+from landslip.study.folds import Fold
 from landslip.study.levers import pull
-from landslip.study.prepare import Fold
 from landslip.training import TrainConfig
 from landslip.training.batches import Plan
 

@@ -15,7 +15,8 @@ from landslip.progress import SILENT, Progress
 from landslip.splits import SplitConfig
 from landslip.study.config import DataConfig, StudyConfig
 from landslip.study.design import IMAGE, base_layers, layer_sets
-from landslip.study.prepare import plan_folds, prepare
+from landslip.study.folds import plan_folds
+from landslip.study.prepare import prepare
 from landslip.study.sources import open_source
 from landslip.training import TrainConfig
 

@@ -18,6 +18,7 @@ from landslip.data.tileset import UNKNOWN
 from landslip.errors import ConfigError, InputError
 from landslip.layers.catalogue import IMAGE_BANDS, TERRAIN
 from landslip.study.config import DataConfig
+from landslip.study.polygons import burn_region, burn_truth
 
 if TYPE_CHECKING:
     from landslip.data.patches import PatchDataset
@@ -142,9 +143,7 @@ def _from_scene(path: Path, number: int, config: DataConfig) -> Area:
     bands = dict(zip(scene.layers, scene.read(scene.layers), strict=True))
     test = None
     if config.test_polygon is not None:
-        test = _burnt(config.test_polygon, scene)
-    from landslip.study.areas import burn_truth
-
+        test = burn_region(config.test_polygon, scene)
     truth = None if config.truth is None else burn_truth(config.truth, scene)
     about: dict[str, Any] = {
         key: scene.info[key] for key in ("sources", "dates", "inventory", "version") if key in scene.info
@@ -154,28 +153,6 @@ def _from_scene(path: Path, number: int, config: DataConfig) -> Area:
     about["grid"] = scene.info["grid"]
     pixel_m = float(np.sqrt(scene.grid.pixel_area_m2))
     return Area(bands, label, scene.landslides(), number, pixel_m, about=about, test=test, truth=truth)
-
-
-def _burnt(path: Path, scene: Any) -> NDArray[np.bool_]:  # noqa: ANN401 - a Scene, imported late
-    import geopandas
-    from rasterio.features import geometry_mask
-
-    from landslip.files import require_file
-
-    frame = geopandas.read_file(require_file(path, what="test polygon"))
-    if frame.crs is None:
-        message = f"{path}: the test polygon has no CRS; assign one"
-        raise InputError(message)
-    shapes = [shape for shape in frame.to_crs(scene.grid.crs).geometry if shape is not None and not shape.is_empty]
-    if not shapes:
-        message = f"{path}: no polygon in it; draw the test region"
-        raise InputError(message)
-    outside = geometry_mask(shapes, out_shape=scene.grid.shape, transform=scene.grid.transform)
-    inside = ~np.asarray(outside, dtype=np.bool_)
-    if not inside.any():
-        message = f"{path}: the test polygon lies outside the scene; check its CRS and position"
-        raise InputError(message)
-    return inside
 
 
 def _from_patches(config: DataConfig, seed: int, wanted: Wanted | None) -> Source:

@@ -1,0 +1,111 @@
+"""What ``study.json`` says: scores, comparisons, curves, how the data were split, and what the numbers cannot tell."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from landslip._version import __version__
+from landslip.data.tileset import TileSet
+from landslip.files import FORMAT, read_json
+from landslip.progress import Progress
+from landslip.study.areas import area_curves
+from landslip.study.config import StudyConfig
+from landslip.study.plan import CONFIG, PLAN, Plan
+from landslip.study.results import Results, parts_entry
+from landslip.study.statistics import Draws, claims, factor_effects
+
+
+def study_content(plan: Plan, records: list[dict[str, Any]], folder: Path, progress: Progress) -> dict[str, Any]:
+    """Score the runs together and put ``study.json`` together."""
+    config, results = plan.config, Results(folder, plan.tiles, plan.rows, records)
+    blocks = len(results.blocks)
+    draws = Draws.make(len(results.seeds), blocks, config.draws)
+    may_claim, reason = claims(len(results.seeds), blocks)
+    settings = {run.row.name: run.train for run in plan.runs()}
+    with progress.task("scoring", len(plan.rows) + 1) as task:
+        rows, curves, reliability, landslides, areas = [], {}, {}, {}, {}
+        for row in plan.rows:
+            train = settings[row.name]
+            rows.append(results.row_entry(row, draws) | {"train": train.to_dict() if train else None})
+            curves[row.name], reliability[row.name] = results.curves(row.name)
+            landslides[row.name], areas[row.name] = results.landslides(row.name)
+            task.advance()
+        comparisons = results.comparisons(draws)
+        task.advance()
+    factors = {row.name: row.factors for row in plan.rows if row.factors}
+    effects = factor_effects(factors, {name: results.counts(name) for name in factors}, draws)
+    first = plan.tiles[plan.folds[0].name]
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "title": config.title or _title(config),
+        "design": config.design,
+        "kind": config.data.kind if config.data.kind != "tiles" else first.meta.get("kind", "tiles"),
+        "simulated": bool(first.meta.get("simulated", False)),
+        "pretrained": any(train is not None and train.weights != "none" for train in settings.values()),
+        "seeds": list(results.seeds),
+        "folds": read_json(folder / PLAN)["folds"],
+        "blocks": blocks,
+        "draws": config.draws,
+        "claims": may_claim,
+        "claims_reason": reason,
+        "rows": rows,
+        "comparisons": comparisons,
+        **({"effects": effects} if effects else {}),
+        "precision_recall": curves,
+        "calibration": reliability,
+        "landslides": landslides,
+        "area_frequency": area_curves(results, areas, folder, plan.folds),
+        "split": {
+            "design": config.split.design,
+            "in_words": _split_in_words(plan),
+            "parts": [
+                entry for fold in plan.folds for entry in parts_entry(fold.name, plan.tiles[fold.name], plan.base)
+            ],
+            "settings": config.split.to_dict(),
+        },
+        "guard": plan.guards,
+        "data": {"layers": list(first.layers), "pixel_m": first.meta.get("pixel_m"), **_data(first)},
+        "recipes": {name: tiles.recipe.to_dict() if tiles.recipe else None for name, tiles in plan.tiles.items()},
+        "settings": config.to_dict(),
+        "commands": [f"landslip study {CONFIG} --out {shlex.quote(folder.name)}"],
+        "warnings": [f"{found['fold']}: {found['text']}" for found in plan.guards if found["verdict"] != "ok"],
+        "limits": _limits(plan, reason),
+    }
+
+
+def _title(config: StudyConfig) -> str:
+    data = config.data
+    path = data.scene or data.patches or data.tiles or (data.scenes[0] if data.scenes else Path("study"))
+    return f"Landslides in {path.stem}"
+
+
+def _data(tiles: TileSet) -> dict[str, Any]:
+    sources = tiles.meta.get("sources", [])
+    return {"prevalence": tiles.prevalence(), "sources": sources, "dates": [one.get("dates") for one in sources]}
+
+
+def _split_in_words(plan: Plan) -> str:
+    split, folds = plan.config.split, plan.folds
+    test = folds[0].words if len(folds) == 1 else f"{len(folds)} folds, each tested once"
+    how = {
+        "blocks": f"in blocks of {split.block_tiles} x {split.block_tiles} tiles, at least {split.buffer_px} px apart",
+        "random": "tile by tile at random, next to training tiles",
+        "supplied": "from the supplied training patches, at random",
+    }[split.design]
+    return f"Test: {test}. Validation: {split.validation_fraction:.0%} of the rest, drawn {how}."
+
+
+def _limits(plan: Plan, reason: str) -> list[str]:
+    limits = [reason] if reason else []
+    if plan.config.split.design == "supplied":
+        limits.append("The supplied split puts test patches next to training patches: its scores are optimistic.")
+    if plan.config.split.design == "random":
+        limits.append("Validation tiles lie next to training tiles: validation scores and the chosen epoch flatter.")
+    if any(row.model.startswith(("resunet", "attention")) for row in plan.rows) and (
+        plan.config.train.get("weights", "none") == "none"
+    ):
+        limits.append("The ResNet-34 rows start from random weights, unlike the paper's.")
+    return limits
