@@ -14,12 +14,9 @@ import json
 import os
 import resource
 import shutil
-import sys
 import tempfile
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 LAND_KM2 = {
     "Africa": 30_311_000,

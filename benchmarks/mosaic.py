@@ -63,7 +63,7 @@ def write_maps(folder: Path, count: int, landslides: int) -> None:
     import shapely
 
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "mapping"))
-    from mosaic_helpers import grid_at, write_map
+    from helpers.mosaics import grid_at, write_map
 
     side = math.isqrt(count - 1) + 1
     rng = np.random.default_rng(0)

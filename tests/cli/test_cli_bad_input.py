@@ -15,9 +15,7 @@ import pytest
 import shapely
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "scene"))
-from scene_inputs import NORTH, UTM, WEST, grid_of, write_dem, write_image, write_polygons
-
+from helpers.scene_inputs import NORTH, UTM, WEST, grid_of, write_dem, write_image, write_polygons
 from landslip.cli.app import main
 from landslip.scene.store import Scene
 

@@ -8,16 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "mapping"))
-from mapping_helpers import scene_layers, unet_bundle, write_scene
-
+from helpers.maps import scene_layers, unet_bundle, write_scene
 from landslip.cli.map_ import command
 from landslip.files import locked
 

@@ -1,16 +1,12 @@
 """``landslip mosaic`` as a user meets it."""
 
 import json
-import sys
-from pathlib import Path
 
 import shapely
 import typer
 from typer.testing import CliRunner
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "mapping"))
-from mosaic_helpers import grid_at, write_map
-
+from helpers.mosaics import grid_at, write_map
 from landslip.cli.mosaic import command
 from landslip.files import locked
 

@@ -3,9 +3,9 @@
 import os
 import sys
 
-import cluster_jobs
 import pytest
 
+from helpers import cluster_jobs
 from landslip._version import __version__
 from landslip.cluster import Job, connect, run_all
 from landslip.cluster import connect as room

@@ -4,9 +4,9 @@ import gc
 import logging
 import time
 
-import cluster_jobs
 import pytest
 
+from helpers import cluster_jobs
 from landslip.cluster import Job, connect, run_all
 
 

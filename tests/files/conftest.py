@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from storage_servers import server
 
+from helpers.storage_servers import server
 from landslip.files import s3, web
 
 _NUMBERS = itertools.count(1)

@@ -7,9 +7,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from storage_servers import download
 from typer.testing import CliRunner
 
+from helpers.storage_servers import download
 from landslip.cli.mosaic import command
 from landslip.errors import FormatError, InputError, LandslipError, MissingInputError, OutputError, RemoteError
 from landslip.files import PARTIAL, make_folder, outputs, places, s3, web, write_json

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from storage_servers import server
 
+from helpers.storage_servers import server
 from landslip.errors import RemoteError
 from landslip.files import places, s3, web
 

@@ -1,21 +1,17 @@
 """Scenes, maps and mosaics by address are those of files on disk, also through a server that drops connections."""
 
 import json
-import sys
 import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
-from storage_servers import download, server, upload
 from typer.testing import CliRunner
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "mapping"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "scene"))
-from mapping_helpers import scene_layers, unet_bundle, write_scene
-from scene_inputs import write_dem, write_image, write_polygons
-
+from helpers.maps import scene_layers, unet_bundle, write_scene
+from helpers.scene_inputs import write_dem, write_image, write_polygons
+from helpers.storage_servers import download, server, upload
 from landslip.bundle import Bundle
 from landslip.cli.map_ import command as map_command
 from landslip.mapping import run

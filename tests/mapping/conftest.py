@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mapping_helpers import scene_layers, write_scene
 
+from helpers.maps import scene_layers, write_scene
 from landslip.scene.store import Scene
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from mapping_helpers import Pixelwise, pixels_box, write_scene
 
+from helpers.maps import Pixelwise, pixels_box, write_scene
 from landslip.bundle import Bundle
 from landslip.errors import FormatError, InputError
 from landslip.mapping.compare import compare_map, evaluate_scene

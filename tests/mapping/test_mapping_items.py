@@ -8,10 +8,10 @@ import jsonschema
 import pytest
 import rasterio
 import shapely
-from mapping_helpers import scene_layers, unet_bundle, write_scene
-from mosaic_helpers import grid_at, write_map
 from referencing import Registry, Resource
 
+from helpers.maps import scene_layers, unet_bundle, write_scene
+from helpers.mosaics import grid_at, write_map
 from landslip.files import sha256
 from landslip.mapping.config import MapConfig
 from landslip.mapping.mosaic import mosaic_maps

@@ -9,8 +9,8 @@ import time
 
 import numpy as np
 import pytest
-from mapping_helpers import scene_layers, unet_bundle, write_scene
 
+from helpers.maps import scene_layers, unet_bundle, write_scene
 from landslip.errors import OutputError
 from landslip.mapping.config import MapConfig
 from landslip.mapping.run import map_scene

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from mapping_helpers import pixels_box, scene_layers, write_scene
 
+from helpers.maps import pixels_box, scene_layers, write_scene
 from landslip.errors import CoverageError, CRSMismatchError, GridMismatchError, InputError
 from landslip.mapping.config import FilterConfig, PolygonConfig
 from landslip.mapping.landslides.attributes import VOLUME_RELATIONS, confidence

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from mapping_helpers import Pixelwise, member, scene_layers, write_scene
-from mosaic_helpers import grid_at, write_map
 from pyproj import Geod, Transformer
 
+from helpers.maps import Pixelwise, member, scene_layers, write_scene
+from helpers.mosaics import grid_at, write_map
 from landslip.errors import CRSMismatchError, FormatError, InputError, MissingInputError
 from landslip.mapping.config import MapConfig
 from landslip.mapping.mosaic import MosaicConfig, mosaic_maps

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from mapping_helpers import STATISTICS, Pixelwise, scene_layers, write_scene
 
+from helpers.maps import STATISTICS, Pixelwise, scene_layers, write_scene
 from landslip.layers.build import build_layers
 from landslip.mapping.config import PredictConfig
 from landslip.mapping.prepare import prepare

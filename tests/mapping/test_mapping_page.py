@@ -8,9 +8,9 @@ import subprocess
 import numpy as np
 import pytest
 import shapely
-from mapping_helpers import Pixelwise, pixels_box, write_scene
 from matplotlib.image import imread
 
+from helpers.maps import Pixelwise, pixels_box, write_scene
 from landslip.mapping.config import MapConfig
 from landslip.mapping.probability.network import Member
 from landslip.mapping.run import map_scene
@@ -115,7 +115,7 @@ def test_a_landslide_named_in_the_address_is_opened(page, tmp_path):
 
 @needs_browser
 def test_without_landslides_the_page_says_so(tmp_path, make_scene):
-    from mapping_helpers import Constant, member
+    from helpers.maps import Constant, member
 
     config = MapConfig.from_dict({"predict": {"tile": 32, "overlap": 0, "device": "cpu", "precision": "float32"}})
     result = map_scene(member(Constant(-3.0)), make_scene((64, 64)), tmp_path / "out", config)

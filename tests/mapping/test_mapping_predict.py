@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from mapping_helpers import LAYERS, Constant, Pixelwise, member, scene_layers, unet_bundle, write_scene
 from torch import nn
 
+from helpers.maps import LAYERS, Constant, Pixelwise, member, scene_layers, unet_bundle, write_scene
 from landslip.errors import InputError, LayerError, ModelError, OutputError
 from landslip.mapping.config import PredictConfig
 from landslip.mapping.prepare import member_of, prepare
@@ -228,8 +228,7 @@ def test_a_read_error_in_the_reading_thread_comes_out(tmp_path, make_scene):
 
 
 def test_standardising_is_that_of_training():
-    from mapping_helpers import recipe
-
+    from helpers.maps import recipe
     from landslip.data.standardise import standardise
     from landslip.mapping.probability.network import Forward
 

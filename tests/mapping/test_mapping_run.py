@@ -12,8 +12,8 @@ import pyogrio
 import pytest
 import rasterio
 import shapely
-from mapping_helpers import Pixelwise, member, scene_layers, unet_bundle, write_scene
 
+from helpers.maps import Pixelwise, member, scene_layers, unet_bundle, write_scene
 from landslip.errors import OutputError
 from landslip.files import PARTIAL, locked
 from landslip.mapping.config import MapConfig

@@ -4,16 +4,15 @@ import functools
 import json
 import os
 import random
-import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from mapping_helpers import member, scene_layers, unet_bundle, write_scene
 from torch import nn
 
+from helpers import cluster_jobs
+from helpers.maps import member, scene_layers, unet_bundle, write_scene
 from landslip.cluster import connect
 from landslip.errors import ConfigError, InputError, OutputError, RemoteError
 from landslip.files import locked
@@ -25,9 +24,6 @@ from landslip.mapping.probability.blending import WindowPlan
 from landslip.mapping.probability.parts import Apart, Parts, plan_token, write_apart
 from landslip.mapping.run import map_scene
 from landslip.mapping.spread import RETRIES, Workers, _ready, members_of, run_folders
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "cluster"))
-import cluster_jobs
 
 FAST = {"tile": 32, "overlap": 8, "batch": 8, "device": "cpu", "precision": "float32"}
 CONFIG = MapConfig.from_dict({"predict": FAST, "polygons": {"threshold": 0.5}, "output": {"page": False}})

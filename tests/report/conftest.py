@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import CHROMIUM, Browser
-from make_study import Shape, make_study
 
+from helpers.browser import CHROMIUM, Browser
+from helpers.made_up_study import Shape, make_study
 from landslip.report import write_report
 
 SMALL = Shape(epochs=6)

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from make_study import Shape, make_tiles
 from matplotlib import rcParams
 from PIL import Image
 
+from helpers.made_up_study import Shape, make_tiles
 from landslip.data.tileset import Part
 from landslip.report import write_report
 from landslip.report.charts import reliability, size_classes

@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from browser import Browser
+
+from helpers.browser import Browser
 
 CONTRAST = """
 (() => {

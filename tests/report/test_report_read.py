@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from make_study import Shape, make_study
 
+from helpers.made_up_study import Shape, make_study
 from landslip.errors import FormatError, InputError, MissingInputError
 from landslip.report import write_report
 from landslip.report.appendix import size_table

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from scene_inputs import write_dem, write_image
+
+from helpers.scene_inputs import write_dem, write_image
 
 
 @pytest.fixture

@@ -21,7 +21,9 @@ import numpy as np
 import pytest
 import typer
 from affine import Affine
-from scene_inputs import (
+from typer.testing import CliRunner
+
+from helpers.scene_inputs import (
     GRANULE,
     GRID,
     TAGS,
@@ -34,8 +36,6 @@ from scene_inputs import (
     write_raster,
     write_safe,
 )
-from typer.testing import CliRunner
-
 from landslip.cli import scene as command
 from landslip.errors import OutputError
 from landslip.files import locked

@@ -10,7 +10,8 @@ import pytest
 import rasterio
 from affine import Affine
 from pyproj import CRS, Transformer
-from scene_inputs import (
+
+from helpers.scene_inputs import (
     GRID,
     NORTH,
     TAGS,
@@ -23,7 +24,6 @@ from scene_inputs import (
     write_polygons,
     write_raster,
 )
-
 from landslip.grid import Grid
 from landslip.scene import build
 from landslip.scene.build import build_scene

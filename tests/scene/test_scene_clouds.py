@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scene_inputs import GRID, write_image, write_safe
 
+from helpers.scene_inputs import GRID, write_image, write_safe
 from landslip.scene.build import build_scene
 from landslip.scene.clouds import CLASS_NUMBERS, INVALID, as_classes, clear_sky
 from landslip.scene.config import SceneConfig

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from scene_fetch_server import EVENT, TILE, Archive, area_in_degrees, serving
 from typer.testing import CliRunner
 
+from helpers.archive import EVENT, TILE, Archive, area_in_degrees, serving
 from landslip.errors import ConfigError, CoverageError, InputError, LandslipError, MissingInputError, RemoteError
 from landslip.files.web import Http, Patience
 from landslip.grid import Grid

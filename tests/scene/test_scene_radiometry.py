@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import rasterio
-from scene_inputs import numbers_of, write_raster
 
+from helpers.scene_inputs import numbers_of, write_raster
 from landslip.errors import InputError
 from landslip.scene.images.metadata import parse_metadata
 from landslip.scene.images.radiometry import Radiometry, baseline_in_name, by_baseline, of_dataset, parse_baseline
@@ -115,7 +115,7 @@ def test_offset_of_a_stac_item(properties, asset, offset, remark):
     ],
 )
 def test_offset_of_product_metadata(options, offset, remark):
-    from scene_inputs import metadata_xml
+    from helpers.scene_inputs import metadata_xml
 
     metadata = parse_metadata(metadata_xml(**options).encode(), where="MTD")
     assert (metadata.level, metadata.date) == ("L2A", "2023-09-25")

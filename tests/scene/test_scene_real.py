@@ -116,8 +116,8 @@ def test_product_metadata():
 def test_terrain_file_with_elevation_among_its_bands(tmp_path):
     """A scene on the grid of a terrain file, whose own slope is of another formula."""
     import rasterio
-    from scene_inputs import TAGS, numbers_of, write_raster
 
+    from helpers.scene_inputs import TAGS, numbers_of, write_raster
     from landslip.grid import Grid
 
     terrain = DATA / "terrain" / "ta.tif"

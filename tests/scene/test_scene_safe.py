@@ -7,8 +7,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from scene_inputs import GRANULE, GRID, PRODUCT, metadata_xml, numbers_of, write_raster, write_safe
 
+from helpers.scene_inputs import GRANULE, GRID, PRODUCT, metadata_xml, numbers_of, write_raster, write_safe
 from landslip.scene.build import build_scene
 from landslip.scene.config import SceneConfig
 from landslip.scene.images.sources import ReadOptions, read_images

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scene_inputs import TAGS, grid_of, numbers_of, write_raster
 
+from helpers.scene_inputs import TAGS, grid_of, numbers_of, write_raster
 from landslip.errors import RemoteError
 from landslip.files import places, web
 from landslip.scene.build import build_scene
@@ -101,7 +101,7 @@ def test_bands_by_common_name_where_the_key_says_nothing(tmp_path):
 
 @contextlib.contextmanager
 def serving(folder: Path):
-    script = Path(__file__).with_name("scene_server.py")
+    script = Path(__file__).parents[1] / "helpers" / "file_server.py"
     with subprocess.Popen([sys.executable, str(script), str(folder)], stdout=subprocess.PIPE, text=True) as server:
         try:
             yield f"http://127.0.0.1:{int(server.stdout.readline())}"

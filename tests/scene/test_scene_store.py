@@ -8,8 +8,8 @@ import pickle
 import matplotlib.image
 import numpy as np
 import pytest
-from scene_inputs import write_polygons
 
+from helpers.scene_inputs import write_polygons
 from landslip.errors import FormatError, InputError, LayerError, MissingInputError
 from landslip.scene.build import build_scene
 from landslip.scene.config import SceneConfig

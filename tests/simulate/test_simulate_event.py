@@ -10,8 +10,8 @@ import pytest
 import rasterio
 from rasterio.features import rasterize
 from scipy.stats import kstest
-from simulate_measure import autocorrelation, hardness, pixel_auc, read, slope_on
 
+from helpers.hardness import autocorrelation, hardness, pixel_auc, read, slope_on
 from landslip.errors import ConfigError, CRSMismatchError
 from landslip.files import sha256
 from landslip.simulate import SimulateConfig, areas, simulate_event

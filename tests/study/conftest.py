@@ -1,12 +1,6 @@
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from study_data import OPTIONS, TINY, make_area
-
+from helpers.study_area import OPTIONS, TINY, make_area
 from landslip.splits import SplitConfig
 from landslip.study.config import DataConfig, StudyConfig
 from landslip.study.sources import Source

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import shapely
 from affine import Affine
-from study_data import make_area
 
+from helpers.study_area import make_area
 from landslip.data.tileset import Part
 from landslip.errors import ConfigError, CoverageError
 from landslip.grid import Grid, read_crs

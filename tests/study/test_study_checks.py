@@ -78,7 +78,7 @@ def test_finished_runs_are_not_looked_at(settings, tiles, tmp_path):
 
 
 def test_every_row_needs_landslides_in_every_part(settings, tmp_path):
-    from study_data import make_area
+    from helpers.study_area import make_area
 
     area = make_area(pre=True)
     for name in ("pre_blue", "pre_green", "pre_red"):

@@ -71,8 +71,7 @@ def test_data_design_changes_one_lever_at_a_time():
 @pytest.mark.parametrize("design", ["data", "factorial", "paper"])
 def test_rows_that_are_compared_for_their_data_take_equally_many_updates(design, settings):
     """Also where levers add tiles, and where layers that do not reach everywhere take tiles away."""
-    from study_data import make_area
-
+    from helpers.study_area import make_area
     from landslip.data.tileset import Part
     from landslip.study.folds import plan_folds
     from landslip.study.prepare import prepare

@@ -4,9 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import typer
-from study_data import make_area
 from typer.testing import CliRunner
 
+from helpers.study_area import make_area
 from landslip.cli.evaluate import command
 from landslip.data.tileset import Part
 from landslip.errors import LayerError

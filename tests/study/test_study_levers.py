@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from study_data import make_area
 
+from helpers.study_area import make_area
 from landslip.data.tileset import UNKNOWN, Part
 from landslip.study.config import DataConfig, StudyConfig
 from landslip.study.folds import plan_folds

@@ -4,10 +4,10 @@ import os
 
 import pytest
 import torch
-from study_data import make_area
 
 import landslip.study.parallel as parallel
-import landslip.study.study as module
+import landslip.study.plan as module
+from helpers.study_area import make_area
 from landslip.errors import ConfigError, InputError
 from landslip.study import RowConfig, run_study
 from landslip.study.runs import SCORES
@@ -24,13 +24,12 @@ def study_settings(settings, monkeypatch):
 
 def test_runs_on_workers_give_the_tables_of_one_after_another(study_settings, tmp_path, monkeypatch):
     """A worker dies, a run fails, the others are finished; resumed here, everything is as it would have been."""
-    import parallel_jobs
-
+    from helpers import study_jobs
     from landslip.cluster import connect
 
     whole = run_study(study_settings, tmp_path / "whole", report=False)
     folder = tmp_path / "spread"
-    monkeypatch.setattr(parallel, "make_run", parallel_jobs.troubled)
+    monkeypatch.setattr(parallel, "make_run", study_jobs.troubled)
     line = (
         r"1 of 4 runs failed, the others are finished: forest/seed1: no forest grows here; mend it and go on with --res"
     )

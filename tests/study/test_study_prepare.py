@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pyproj import CRS
-from study_data import make_area
 
+from helpers.study_area import make_area
 from landslip.data.tileset import Part
 from landslip.errors import SplitError
 from landslip.layers.stack import as_raster

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from study_data import make_area
 
 import landslip.study.plan as module
+from helpers.study_area import make_area
 from landslip.data.tileset import Part, TileSet
 from landslip.errors import ConfigError, FormatError, OutputError, SplitError
 from landslip.files import read_json
@@ -32,8 +32,7 @@ def study_settings(settings, monkeypatch):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """One finished study for all tests that only read."""
-    from study_data import OPTIONS, TINY
-
+    from helpers.study_area import OPTIONS, TINY
     from landslip.splits import SplitConfig
     from landslip.study import StudyConfig
 

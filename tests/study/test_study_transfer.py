@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from study_data import OPTIONS, TINY, make_area
 
+from helpers.study_area import OPTIONS, TINY, make_area
 from landslip.cluster import Outcome
 from landslip.data.tileset import Part, TileSet
 from landslip.errors import ConfigError, InputError, SplitError

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from conftest import make_tiles
+from helpers.training_tiles import make_tiles
 
 CODE = """
 import sys

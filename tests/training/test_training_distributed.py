@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from test_training_resume import InterruptedTrainingError, StopAfter
-from training_jobs import die_in_second, fail_in_second, frozen, module, work_with_frozen_norm
 
-from conftest import make_tiles
+from helpers.training_jobs import die_in_second, fail_in_second, frozen, module, work_with_frozen_norm
+from helpers.training_tiles import make_tiles
 from landslip.bundle import Bundle
 from landslip.data.tileset import Part
 from landslip.errors import ConfigError, ModelError, ResourceError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import make_tiles
+from helpers.training_tiles import make_tiles
 from landslip.bundle import Bundle
 from landslip.config import Config
 from landslip.data.tileset import Part

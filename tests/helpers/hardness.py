@@ -1,7 +1,7 @@
 """Statistics by which simulated scenes are held against real ones; shared by the tests and docs/simulation.md.
 
-python tests/simulate/simulate_measure.py EVENT_FOLDER...      simulated events
-python tests/simulate/simulate_measure.py --real ../shared/data      the real clips
+python tests/helpers/hardness.py EVENT_FOLDER...      simulated events
+python tests/helpers/hardness.py --real ../shared/data      the real clips
 """
 
 from __future__ import annotations

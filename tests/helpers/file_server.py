@@ -1,6 +1,6 @@
 """A web server for tests, in a process of its own: GDAL holds Python's lock while it opens a URL.
 
-    python scene_server.py FOLDER
+    python file_server.py FOLDER
 
 Serves the folder with byte ranges, and misbehaves on purpose under these paths: ``/html…`` answers 200
 with a page, ``/broken…`` 503, ``/busy…`` 502 twice and then JSON, ``/whole/…`` ignores ranges,

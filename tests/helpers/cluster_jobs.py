@@ -70,7 +70,7 @@ def free_port():
 @contextlib.contextmanager
 def dask(kind, *arguments, path=()):
     """A scheduler or worker in a process of its own."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (*path, SRC, Path(__file__).parent)))}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (*path, SRC, Path(__file__).parents[1])))}
     environment |= {"OMP_NUM_THREADS": "1", "DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "critical"}
     process = subprocess.Popen(
         [sys.executable, "-m", "dask", kind, *map(str, arguments)],

@@ -1,0 +1,1 @@
+"""What tests of several folders share: inputs, servers, jobs for workers. Imported as ``helpers.…``."""
