@@ -3,6 +3,7 @@
     python benchmarks/mapping.py throughput      # whole scene against bare forward, in turns
     python benchmarks/mapping.py precision       # bf16 against float32: speed, change of the probabilities
     python benchmarks/mapping.py granule         # 10,980 x 10,980, and a quarter of its area: time, peak memory
+    python benchmarks/mapping.py granule --objects    # the same with a recipe of object layers
     python benchmarks/mapping.py vectorise       # 20,000 landslides on a granule
 
 Ratios are taken in one run, measurements in turns, the best of each. Beside wall-clock seconds stand the processor
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--work", type=Path, help="folder for scenes, kept; default a temporary one")
+    parser.add_argument("--objects", action="store_true", help="granule: a recipe with object means of every layer")
     parser.add_argument("--scene", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--mode", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -109,19 +111,27 @@ def make_scene(folder: Path, size: int) -> Path:
     return path
 
 
-def make_member():
-    """The U-Net of four million parameters, untrained."""
+def make_member(objects: bool = False):
+    """The U-Net of four million parameters, untrained; with object means, of the bands, slope and NDVI."""
     import torch
 
     from landslip.mapping.probability.network import Member
     from landslip.models import build_model
-    from landslip.recipe import LayerStatistics, Recipe
+    from landslip.recipe import LayerStatistics, ObjectRecipe, Recipe
 
     torch.manual_seed(0)
+    layers = (*LAYERS, "ndvi", *(f"{name}_obj" for name in (*LAYERS, "ndvi"))) if objects else LAYERS
+    of = {
+        "slope": LayerStatistics(mean=25, std=12, low=0, high=60),
+        "ndvi": LayerStatistics(mean=0, std=0.05, low=-1, high=1),
+    }
     reflectance = LayerStatistics(mean=0.08, std=0.03, low=0.0, high=0.2)
-    statistics = dict.fromkeys(LAYERS, reflectance) | {"slope": LayerStatistics(mean=25, std=12, low=0, high=60)}
-    recipe = Recipe(layers=LAYERS, statistics=statistics)
-    return Member("unet", build_model("unet", len(LAYERS)).eval(), recipe, 0.5, "benchmark")
+    statistics = {name: of.get(name.removesuffix("_obj"), reflectance) for name in layers}
+    inputs = (*LAYERS[:4], "ndvi", "slope")
+    low, high = (0.04, 0.04, 0.04, 0.04, -0.05, 5.0), (0.12, 0.12, 0.12, 0.12, 0.05, 45.0)
+    segments = ObjectRecipe(inputs=inputs, low=low, high=high, scale=30.0) if objects else None
+    recipe = Recipe(layers=layers, statistics=statistics, objects=segments)
+    return Member("unet", build_model("unet", len(layers)).eval(), recipe, 0.5, "benchmark")
 
 
 def predict(scene: Path, out: Path, *, batch: int, precision: str = "auto", overlap: int = 0, member=None) -> Path:
@@ -220,7 +230,8 @@ def granule(arguments: argparse.Namespace, work: Path) -> dict:
     """A granule and a quarter of its area, each in a process of its own, beside one that only loads the model."""
     size = arguments.size or GRANULE
     report: dict = {"threads": arguments.threads, "batch": arguments.batch}
-    for name, edge, mode in (("load", 0, "load"), ("quarter", size // 2, "map"), ("whole", size, "map")):
+    mode = "map-objects" if arguments.objects else "map"
+    for name, edge, mode in (("load", 0, "load"), ("quarter", size // 2, mode), ("whole", size, mode)):
         scene = make_scene(work, edge) if edge else work
         command = [sys.executable, __file__, "one", "--scene", str(scene), "--mode", mode, "--work", str(work),
                    "--threads", str(arguments.threads), "--batch", str(arguments.batch)]  # fmt: skip
@@ -242,9 +253,10 @@ def one(arguments: argparse.Namespace, work: Path) -> dict:
     with torch.inference_mode():
         make_member().network(torch.zeros(1, len(LAYERS), 128, 128))
     report: dict = {}
-    if arguments.mode == "map":
+    if arguments.mode != "load":
+        member = make_member(objects=arguments.mode == "map-objects")
         with Timer() as timer:
-            predict(arguments.scene, work / "granule-out", batch=arguments.batch)
+            predict(arguments.scene, work / "granule-out", batch=arguments.batch, member=member)
         windows = int(np.ceil(json.loads((arguments.scene / "scene.json").read_text())["grid"]["shape"][0] / 128)) ** 2
         report = {"wall_s": round(timer.wall, 1), "cpu_s": round(timer.cpu, 1),
                   "windows_per_s": round(windows / timer.wall, 1)}  # fmt: skip
