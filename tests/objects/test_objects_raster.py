@@ -207,3 +207,40 @@ def test_percentiles_are_those_of_the_whole_raster(raster):
     found = open_source(path).percentiles()
     expected = [np.percentile(x[np.isfinite(x)], (2, 98)) for x in image]
     assert np.allclose(found, expected)
+
+
+def test_more_passes_in_windows_where_few_leave_too_many_objects(raster, tmp_path, monkeypatch):
+    path, image = raster
+    out, used, interrupt = tmp_path / "labels.tif", [], []
+    honest = outofcore._Run._run
+
+    def run(self, core, *others):
+        used.append(self.task.plan.passes)
+        if used[-1] == 6 and interrupt:
+            interrupt.clear()
+            raise KeyboardInterrupt
+        return honest(self, core, *others)
+
+    monkeypatch.setattr(outofcore._Run, "_run", run)
+    monkeypatch.setattr(outofcore, "FIRST_PASSES", ((2, 10), (6, 30)))
+    monkeypatch.setattr(outofcore, "_plan", lambda shape, b, threads, m, *each: (Plan.of(shape, 64, *each), 1))
+    # a memory that holds the graph after six passes, not after two
+    nodes = {passes: _nodes_left(path, tmp_path, passes) for passes in (2, 6)}
+    memory = (nodes[2] + nodes[6]) / 2 * outofcore.node_bytes(len(image)) / 2**30
+    used.clear()
+    interrupt.append(True)
+    with pytest.raises(KeyboardInterrupt):
+        segment_raster(path, out, 30, memory_gib=memory)
+    segment_raster(path, out, 30, memory_gib=memory, resume=True)
+    assert np.array_equal(read(out), in_memory(image, 30))
+    assert used == sorted(used)  # the plan that was given up is not begun again
+    assert set(used) == {2, 6}
+
+
+def _nodes_left(path, folder, passes):
+    sizes = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outofcore._Run, "merge", lambda self: sizes.extend(self.sizes) or 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            segment_raster(path, folder / f"{passes}.tif", 30, plan=Plan((64, 64), passes, 30))
+    return sum(size.nodes for size in sizes)

@@ -51,6 +51,11 @@ class Arena:
         self._all = _memory(size)
         self._used = 0
 
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return self._all.size
+
     def reset(self) -> None:
         """Give everything free."""
         self._used = 0

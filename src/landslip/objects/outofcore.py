@@ -7,6 +7,7 @@ window by window. Parts survive an interruption, and a later run takes them up.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -16,7 +17,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import rasterio
@@ -37,6 +38,7 @@ from landslip.objects.options import Options, check_shape
 from landslip.objects.sources import Source, open_source
 from landslip.objects.tiling import (
     Arenas,
+    Margins,
     Part,
     Pixels,
     Plan,
@@ -54,8 +56,9 @@ from landslip.windows import Window
 
 GIB = 2**30
 
-PASSES, MARGIN = 12, 76
-"""Passes in windows, and pixels around a core: taint has reached 61 to 70 pixels deep after 12 passes."""
+FIRST_PASSES = ((12, 76), (16, 120), (20, 200))
+"""Passes in windows, and pixels around a core. The more passes, the fewer objects are left for the graph of the
+whole, and the wider the margin has to be: taint came 61 to 110 pixels deep in 12 passes, 160 in 16."""
 
 log = logging.getLogger(__name__)
 
@@ -151,17 +154,17 @@ def segment_raster(
         message = f"memory_gib is {memory_gib!r}; it must be greater than 0, for example 4"
         raise ConfigError(message)
     used = usable_threads(threads)
-    if plan is None:
-        plan, used = _plan((rows, cols), bands, used, memory_gib)
+    plans = _plans((rows, cols), bands, used, memory_gib) if plan is None else [(plan, used)]
     criterion = make_criterion(options.band_weights, options.color, options.compactness)
-    task = Task((rows, cols), plan, criterion, float(scale) ** 2, float(scale) ** 2)
     folder = Path(f"{os.fspath(dst)}.partial")
-    threads_of = Workers(used) if used > 1 else SERIAL
     # GDAL would keep a twentieth of the machine's memory in blocks that are read once
-    with rasterio.Env(GDAL_CACHEMAX=128), writing(dst), locked(folder), threads_of as workers:
-        run = _Run(source, options, task, folder, memory_gib * GIB, workers, progress)
-        run.prepare(resume=resume)
-        run.windows()
+    with rasterio.Env(GDAL_CACHEMAX=128), writing(dst), locked(folder), contextlib.ExitStack() as stack:
+        runs = []
+        for chosen, threads_of in plans:
+            task = Task((rows, cols), chosen, criterion, float(scale) ** 2, float(scale) ** 2)
+            workers = stack.enter_context(Workers(threads_of)) if threads_of > 1 else SERIAL
+            runs.append(_Run(source, options, task, folder, memory_gib * GIB, workers, progress))
+        run = _first_passes(runs, resume=resume)
         labels, firsts, pixel, passes, objects = run.merge()
         run.write(Path(dst), labels, firsts, pixel)
     shutil.rmtree(folder, ignore_errors=True)
@@ -175,16 +178,44 @@ def node_bytes(bands: int) -> int:
     return 4 * words + 8 * (words - MEANS) + 32 + 64
 
 
-def _plan(shape: tuple[int, int], bands: int, threads: int, memory_gib: float) -> tuple[Plan, int]:
+def _plans(shape: tuple[int, int], bands: int, threads: int, memory_gib: float) -> list[tuple[Plan, int]]:
+    """Plan the first passes, and with how many threads: few passes, and more in case they leave too many objects."""
+    plans = [_plan(shape, bands, threads, memory_gib, *each) for each in FIRST_PASSES]
+    return [plan for plan in plans if plan is not None] or [_too_small(bands, memory_gib)]
+
+
+def _plan(
+    shape: tuple[int, int], bands: int, threads: int, memory_gib: float, passes: int, margin: int
+) -> tuple[Plan, int] | None:
     """Choose the largest windows that half of the memory allows, with fewer threads if need be."""
     per_pixel = window_bytes(steps_of(bands)) + 8 * bands
     for used in range(threads, 0, -1):
-        edge = int((memory_gib * GIB / 2 / used / per_pixel) ** 0.5) - 2 * MARGIN
+        edge = int((memory_gib * GIB / 2 / used / per_pixel) ** 0.5) - 2 * margin
         if edge >= min(256, *shape):
-            return Plan.of(shape, min(edge // 64 * 64 or edge, 1024), PASSES, MARGIN), used
-    need = 2 * per_pixel * (256 + 2 * MARGIN) ** 2 / GIB
+            return Plan.of(shape, min(edge // 64 * 64 or edge, 1024), passes, margin), used
+    return None
+
+
+def _too_small(bands: int, memory_gib: float) -> NoReturn:
+    per_pixel = window_bytes(steps_of(bands)) + 8 * bands
+    need = 2 * per_pixel * (256 + 2 * FIRST_PASSES[0][1]) ** 2 / GIB
     message = f"a memory of {memory_gib:g} GiB is too small for one window; give at least {need:.2f} GiB (--memory)"
     raise ResourceError(message)
+
+
+def _first_passes(runs: list[_Run], *, resume: bool) -> _Run:
+    """Run the first passes by the first plan that leaves few enough objects; return the run.
+
+    An interrupted run is taken up by the plan that it had come to.
+    """
+    begun = next((k for k, run in enumerate(runs) if resume and run.has_begun()), 0)
+    for run in runs[begun:-1]:
+        run.prepare(resume=resume and run is runs[begun])
+        if run.windows(give_up=True):
+            return run
+    runs[-1].prepare(resume=resume and runs[-1] is runs[begun])
+    runs[-1].windows()
+    return runs[-1]
 
 
 class _Run:
@@ -206,18 +237,21 @@ class _Run:
         self.reruns = 0
         self.sizes: list[Size] = []
 
+    def has_begun(self) -> bool:
+        """Whether the folder holds parts of this very run."""
+        file = self.folder / "settings.json"
+        return file.exists() and bool(read_json(file, what="partial segmentation") == self._settings())
+
     def prepare(self, *, resume: bool) -> None:
         """Make sure that parts in the folder, if they are taken up, belong to the same work."""
-        settings = self._settings()
-        file = self.folder / "settings.json"
-        if file.exists() and resume:
-            if read_json(file, what="partial segmentation") != settings:
+        if (self.folder / "settings.json").exists() and resume:
+            if not self.has_begun():
                 message = f"{self.folder}: belongs to a segmentation with other settings; remove it or omit --resume"
                 raise ConfigError(message)
             return
         for stale in self.folder.glob("window-*.npz"):
             stale.unlink()
-        write_json(file, settings)
+        write_json(self.folder / "settings.json", self._settings())
 
     def _settings(self) -> dict[str, Any]:
         path = self.source.path
@@ -236,14 +270,26 @@ class _Run:
         }
         return {"format": 1, "digest": hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest(), **plain}
 
-    def windows(self) -> None:
-        """Run the first passes in every window that has no part yet."""
-        arenas = Arenas()
-        with self.progress.task("first passes", len(self.cores)) as bar:
+    def windows(self, *, give_up: bool = False) -> bool:
+        """Run the first passes in every window that has no part yet.
+
+        Parameters
+        ----------
+        give_up
+            Stop as soon as the windows done foretell a graph that the memory does not hold.
+
+        Returns
+        -------
+        bool
+            Whether all windows are done.
+        """
+        arenas, margins = Arenas(), Margins(self.task.plan.margin)
+        name = f"first {self.task.plan.passes} passes"
+        with self.progress.task(name, len(self.cores)) as bar:
 
             def work(index: int, core: Window) -> Size:
                 part = self._part(index)
-                size = _size_of(part) if part.exists() else self._run(core, part, arenas)
+                size = _size_of(part) if part.exists() else self._run(core, part, arenas, margins)
                 bar.advance()
                 return size
 
@@ -253,12 +299,16 @@ class _Run:
                 group = range(first, min(first + step, len(self.cores)))
                 self.sizes += self.workers.map(work, group, [self.cores[k] for k in group])
                 done = group.stop
+                if give_up and self._foretold(done) > self.budget:
+                    log.info("%s: too many objects are left after %s; making more", self.source.path, name)
+                    return False
                 self._require_memory(done)
         if not sum(size.nodes for size in self.sizes):
             message = f"{self.source.path}: no pixel is valid; check its nodata value"
             raise InputError(message)
+        return True
 
-    def _run(self, core: Window, part: Path, arenas: Arenas) -> Size:
+    def _run(self, core: Window, part: Path, arenas: Arenas, margins: Margins) -> Size:
         out = np.empty(core.shape, np.int32)
         plan = self.task.plan
 
@@ -274,20 +324,23 @@ class _Run:
                 raise ResourceError(message)
             return Pixels(self.source.read(window))
 
-        made = run_window(read, self.task, core, out, (0, 0), arenas)
+        made = run_window(read, self.task, core, out, (0, 0), arenas, margins)
         self.reruns += made.attempts - 1
         _save(part, made, out)
         return Size.of(made)
 
+    def _foretold(self, done: int) -> float:
+        """Bytes that the graph of the whole takes, if the other windows are like those done."""
+        nodes = sum(size.nodes for size in self.sizes)
+        return nodes * node_bytes(len(self.source.layers)) * len(self.cores) / done
+
     def _require_memory(self, done: int) -> None:
         nodes = sum(size.nodes for size in self.sizes)
-        need = nodes * node_bytes(len(self.source.layers))
-        if need > self.budget:
-            projected = need * len(self.cores) / done
+        if nodes * node_bytes(len(self.source.layers)) > self.budget:
             message = (
                 f"{self.source.path}: {nodes:,} objects are left after the first passes in {done} of "
-                f"{len(self.cores)} windows; merging them needs about {projected / GIB:.2f} GiB and the limit is "
-                f"{self.budget / GIB:.2f} GiB: raise it (--memory), or segment a part"
+                f"{len(self.cores)} windows; merging them needs about {self._foretold(done) / GIB:.2f} GiB and the "
+                f"limit is {self.budget / GIB:.2f} GiB: raise it (--memory), or segment a part"
             )
             raise ResourceError(message)
 

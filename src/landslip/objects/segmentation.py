@@ -16,7 +16,7 @@ from landslip.objects.layout import (
 )
 from landslip.objects.merging import SERIAL, Merger, Workers, usable_threads
 from landslip.objects.options import Options, check_image, check_plane
-from landslip.objects.tiling import Arenas, Part, Pixels, Plan, Size, Task, first_pass, join, run_window
+from landslip.objects.tiling import Arenas, Margins, Part, Pixels, Plan, Size, Task, first_pass, join, run_window
 from landslip.objects.weights import make_criterion
 from landslip.windows import Window
 
@@ -209,5 +209,7 @@ def _start(
 def _run_windows(
     pixels: Pixels, task: Task, cores: list[Window], out: NDArray[np.int32], workers: Workers
 ) -> list[Part]:
-    arenas = Arenas()  # gone when the windows are done
-    return workers.map(lambda core: run_window(pixels.window, task, core, out, (core.row, core.col), arenas), cores)
+    arenas, margins = Arenas(), Margins(task.plan.margin)  # gone when the windows are done
+    return workers.map(
+        lambda core: run_window(pixels.window, task, core, out, (core.row, core.col), arenas, margins), cores
+    )
