@@ -230,8 +230,8 @@ def granule(arguments: argparse.Namespace, work: Path) -> dict:
     """A granule and a quarter of its area, each in a process of its own, beside one that only loads the model."""
     size = arguments.size or GRANULE
     report: dict = {"threads": arguments.threads, "batch": arguments.batch}
-    mode = "map-objects" if arguments.objects else "map"
-    for name, edge, mode in (("load", 0, "load"), ("quarter", size // 2, mode), ("whole", size, mode)):
+    maps = "map-objects" if arguments.objects else "map"
+    for name, edge, mode in (("load", 0, "load"), ("quarter", size // 2, maps), ("whole", size, maps)):
         scene = make_scene(work, edge) if edge else work
         command = [sys.executable, __file__, "one", "--scene", str(scene), "--mode", mode, "--work", str(work),
                    "--threads", str(arguments.threads), "--batch", str(arguments.batch)]  # fmt: skip
