@@ -1,4 +1,4 @@
-"""Headless Chromium over a pipe, by its DevTools protocol: what the report's tests look through."""
+"""Headless Chromium over a pipe, by its DevTools protocol: what tests of pages look through."""
 
 from __future__ import annotations
 
@@ -21,6 +21,32 @@ PATIENCE_S = 300
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
+CONTRAST = """
+(() => {
+  const parse = (c) => (c.match(/[\\d.]+/g) || []).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (e) => {
+    for (let at = e; at; at = at.parentElement) {
+      const c = parse(getComputedStyle(at).backgroundColor);
+      if (c.length === 3 || (c.length === 4 && c[3] > 0.9)) return c;
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  for (const e of document.querySelectorAll('body *')) {
+    if (![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim())) continue;
+    if (e.closest('.scalebar, script, style, title, td[style]')) continue;
+    const style = getComputedStyle(e);
+    const color = parse(e instanceof SVGElement ? style.fill : style.color);
+    const [a, b] = [light(color), light(ground(e))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) poor.push(e.tagName + ' ' + e.textContent.trim().slice(0, 30) + ' ' + color);
+  }
+  return poor;
+})()
+"""
+"""Script that lists the texts of a page whose contrast with what is behind them is below 4.5 to 1 (WCAG 2, AA)."""
 
 _START = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 import shapely
 from matplotlib.image import imread
 
+from helpers.browser import CHROMIUM, CONTRAST, Browser
 from helpers.maps import Pixelwise, pixels_box, write_scene
 from landslip.mapping.config import MapConfig
 from landslip.mapping.probability.network import Member
@@ -19,7 +19,6 @@ from landslip.mapping.show.picture import image_picture, picture_shape, probabil
 from landslip.mapping.show.style import CONFIDENCE_COLOURS, rgb
 from landslip.recipe import LayerStatistics, Recipe
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs a browser, Debian package chromium")
 STATISTICS = {"red": LayerStatistics(mean=0.5, std=0.1, low=0, high=1)}
 SHAPE = (120, 200)
@@ -111,6 +110,21 @@ def test_a_landslide_named_in_the_address_is_opened(page, tmp_path):
     assert "2 landslides" in text
     pixels = screenshot(page, tmp_path, "#2")
     assert near(pixels[60:, :1000], "#00e5ff").sum() > 300  # its outline and the way from crown to toe
+
+
+@needs_browser
+def test_the_page_follows_the_readers_theme_and_can_be_read_in_both(page):
+    ground = "getComputedStyle(document.querySelector('aside')).backgroundColor"
+    found = {}
+    with Browser() as browser:
+        for media, scheme in (("", "light"), ("", "dark"), ("print", "dark")):
+            browser.open(page.folder / "map.html", scheme=scheme, media=media)
+            found[media or scheme] = browser.run(ground)
+            browser.run("select(0)")
+            assert browser.run(CONTRAST) == []
+            assert browser.problems() == []
+    assert found["light"] == found["print"] == "rgb(255, 255, 255)"
+    assert found["dark"] == "rgb(27, 32, 38)"
 
 
 @needs_browser
