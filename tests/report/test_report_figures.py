@@ -14,12 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib import rcParams
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
 from helpers.made_up_study import Shape, make_tiles
 from landslip.data.tileset import Part
 from landslip.report import write_report
-from landslip.report.charts import reliability, size_classes
+from landslip.report.charts import precision_recall, reliability, size_classes
 from landslip.report.dots import Entry, dots, nice_axis
 from landslip.report.embed import scale_bar
 from landslip.report.maps import choose_tiles, split_picture
@@ -39,7 +41,7 @@ from landslip.report.mosaic import (
     shrink,
 )
 from landslip.report.read import read_study
-from landslip.report.style import MAP_COLORS, PALETTE, PART_COLORS, inline_svg
+from landslip.report.style import MAP_COLORS, PALETTE, PART_COLORS, _draw_legend, drawing, inline_svg, legend_columns
 
 # Machado, Oliveira & Fernandes (2009), severity 1, doi:10.1109/TVCG.2009.113
 BLINDNESS = {
@@ -253,3 +255,20 @@ def test_dots_show_figures_intervals_and_signs() -> None:
     assert entry.low is not None
     assert entry.span is not None
     assert entry.low < entry.at < effect.zero < entry.low + entry.span
+
+
+def test_legends_stay_within_their_figure(study_folder: Path) -> None:
+    from landslip.report.read import read_study
+
+    chart = precision_recall(read_study(study_folder))
+    assert chart is not None
+    for width_in in (3.0, 5.3, 7.2):
+        across = legend_columns(chart.keys, width_in)
+        with drawing(screen=False):
+            figure = Figure(figsize=(width_in, 2))
+            _draw_legend(figure, chart.keys, across)
+            FigureCanvasAgg(figure).draw()
+            box = figure.legends[0].get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= width_in * figure.dpi
+    assert legend_columns(chart.keys, 3.0) < legend_columns(chart.keys, 7.2)

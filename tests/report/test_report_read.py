@@ -13,10 +13,12 @@ from helpers.made_up_study import Shape, make_study
 from landslip.errors import FormatError, InputError, MissingInputError
 from landslip.report import write_report
 from landslip.report.appendix import size_table
+from landslip.report.charts import precision_recall
 from landslip.report.page import render
 from landslip.report.pixels import Pictures
 from landslip.report.read import CURVES, read_study
-from landslip.report.tables import areas_table
+from landslip.report.tables import areas_table, main_table
+from landslip.report.words import percent
 from landslip.training.record import COLUMNS
 
 TINY = Shape(seeds=2, size=16, epochs=2)
@@ -102,6 +104,27 @@ def test_paper_figures_stand_beside_ours(tiny: Path) -> None:
         "0.14", "0.26", "0.76", "0.48", "0.588", "0.13", "0.18", "0.67", "0.72", "0.694",
         "0.05", "0.08", "0.88", "0.62", "0.728", "0.13", "0.17", "0.71", "0.73", "0.720",
     ]  # fmt: skip
+
+
+def test_table_1_ends_with_what_chance_gives_and_the_figure_shows_it(tiny: Path) -> None:
+    study = read_study(tiny)
+    share = study.prevalence
+    assert share is not None
+    table = main_table(study)
+    everything, guess = ([cell.sort for cell in row] for row in table.rows[-2:])
+    assert everything[3:6] == pytest.approx([share, 1, 2 * share / (1 + share)])
+    assert guess[3:8] == pytest.approx([share, share, share, share / (2 - share), 0])
+    assert "Lipton et al. 2014" in table.caption
+    chart = precision_recall(study)
+    assert chart is not None
+    assert chart.keys[-1].label == f"chance: the prevalence, {percent(share, 2)}"
+
+
+def test_without_landslides_in_the_test_part_nothing_is_said_of_chance(tiny: Path) -> None:
+    rewrite(tiny, split={"design": "blocks"})
+    study = read_study(tiny)
+    assert study.prevalence is None
+    assert len(main_table(study).rows) == len(study.rows)
 
 
 def test_curves_of_seeds_lie_side_by_side(tiny: Path) -> None:

@@ -245,6 +245,16 @@ class Study:
         """Whether places are positions in a patch grid."""
         return self.kind == "patches"
 
+    @property
+    def prevalence(self) -> float | None:
+        """Share of landslide in the test part, over all folds; None where it is not told, or there is none."""
+        parts = (self.info.get("split") or {}).get("parts") or ()
+        counts = [(p.get("landslide_pixels"), p.get("pixels")) for p in parts if p.get("part") == "test"]
+        if not counts or not all(isinstance(n, int) for one in counts for n in one):
+            return None
+        hits, pixels = (sum(one) for one in zip(*counts, strict=True))
+        return hits / pixels if hits and pixels else None
+
     def row(self, name: str) -> Row:
         """Return a row by its name."""
         return next(row for row in self.rows if row.name == name)

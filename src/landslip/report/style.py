@@ -167,12 +167,13 @@ def save_chart(chart: Chart, folder: Path) -> Path:
     width = PAGE_WIDTH_IN if columns > 1 else min(PAGE_WIDTH_IN, 4.6 * first.width / 320)
     height = rows * (width / columns) * first.height / first.width
     with drawing(screen=False):
-        legend_in = 0.3 if chart.keys else 0.0
+        across = legend_columns(chart.keys, width)
+        legend_in = 0.12 + 0.15 * -(-len(chart.keys) // across) if chart.keys else 0.0
         figure = Figure(figsize=(width, height + legend_in), layout="constrained")
         body: Any = figure
         if chart.keys:
             halves: Any = figure.subfigures(2, 1, height_ratios=(legend_in, height))
-            _draw_legend(halves[0], chart.keys)
+            _draw_legend(halves[0], chart.keys, across)
             body = halves[1]
         cells = body.subfigures(rows, columns, squeeze=False).flat
         for panel, cell in zip(chart.panels, cells, strict=False):
@@ -241,8 +242,15 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _draw_legend(figure: Any, keys: Sequence[Key]) -> None:  # noqa: ANN401 - a matplotlib sub-figure
+def legend_columns(keys: Sequence[Key], width_in: float) -> int:
+    """Return how many entries of a legend fit side by side, by the longest label, at most five."""
+    longest = max((len(key.label) for key in keys), default=0)
+    entry_in = 0.45 + 0.055 * longest  # the line with its gaps, and letters of 7.5 points
+    return int(max(1, min(len(keys), 5, width_in // entry_in)))
+
+
+def _draw_legend(figure: Any, keys: Sequence[Key], columns: int) -> None:  # noqa: ANN401 - a matplotlib sub-figure
     from matplotlib.lines import Line2D
 
     lines = [Line2D([], [], color=PALETTE[k.color], linestyle=(0, (3, 1.5)) if k.dashed else "-") for k in keys]
-    figure.legend(lines, [k.label for k in keys], loc="center", ncols=min(len(keys), 5), handlelength=2.2)
+    figure.legend(lines, [k.label for k in keys], loc="center", ncols=columns, handlelength=2.2)

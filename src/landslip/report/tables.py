@@ -10,7 +10,8 @@ import numpy as np
 
 from landslip.report.model import Estimate, Row, Study
 from landslip.report.paper import DECIMALS, TABLE_1
-from landslip.report.words import area, interval, listed, number, signed, thousands
+from landslip.report.words import area, interval, listed, number, percent, signed, thousands
+from landslip.scoring import Chance
 
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
 
@@ -90,6 +91,7 @@ def main_table(study: Study) -> Table:
             cells.append(figure(row.score(metric)))
         cells.append(figure(row.chosen.get("f1")))
         rows.append(tuple(cells))
+    rows.extend(chance_rows(study))
     heads = (
         "Row",
         "Training loss",
@@ -108,7 +110,27 @@ def main_table(study: Study) -> Table:
     ]
     caption = "Scores on the test part at threshold 0.5"
     caption += f"; below each figure {listed([text for text in below if text])}." if any(below) else "."
+    if study.prevalence is not None:
+        caption += (
+            f" The last two rows are what chance gives where {percent(study.prevalence, 2)} is landslide: for a guess "
+            "that calls a share q landslide, F1 is 2pq / (p + q) at prevalence p (Lipton et al. 2014)."
+        )
     return Table("table-1", caption, heads, tuple(rows))
+
+
+def chance_rows(study: Study) -> list[tuple[Cell, ...]]:
+    """Return the rows of Table 1 that no model has made: everything called landslide, and a guess at the prevalence."""
+    share = study.prevalence
+    if share is None:
+        return []
+    none = Cell("–")
+    rows = []
+    for label, called in (("Chance: everything is landslide", 1.0), ("Chance: a guess at the prevalence", share)):
+        chance = Chance(share, called)
+        found = [figure(Estimate(value)) for value in (chance.precision, chance.recall, chance.f1, chance.iou)]
+        mcc = none if called == 1 else figure(Estimate(0.0))  # undefined where nothing is called not landslide
+        rows.append((word(label), none, none, *found, mcc, none))
+    return rows
 
 
 def comparison_table(study: Study) -> Table | None:

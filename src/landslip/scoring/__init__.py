@@ -5,6 +5,7 @@ Never draws, never reads files, and knows neither networks nor scenes.
 
 from landslip.scoring.areas import AreaFrequency, area_frequency
 from landslip.scoring.calibration import Calibration, calibration
+from landslip.scoring.chance import Chance
 from landslip.scoring.confusion import Confusion, confusions_by_group
 from landslip.scoring.per_landslide import LandslideScores, per_landslide
 from landslip.scoring.threshold import ProbabilityHistogram, ThresholdChoice, best_threshold
@@ -12,6 +13,7 @@ from landslip.scoring.threshold import ProbabilityHistogram, ThresholdChoice, be
 __all__ = [
     "AreaFrequency",
     "Calibration",
+    "Chance",
     "Confusion",
     "LandslideScores",
     "ProbabilityHistogram",
