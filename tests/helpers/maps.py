@@ -22,6 +22,7 @@ from landslip.models import build_model
 from landslip.rasters import RasterSpec, write_raster
 from landslip.recipe import LayerStatistics, ObjectRecipe, Recipe
 from landslip.scene.inventory import rasterise, read_inventory
+from landslip.scene.inventory.store import write_inventory
 from landslip.scene.store import Scene
 
 LAYERS = ("red", "green", "slope")
@@ -119,7 +120,7 @@ def write_scene(
         content["inventory"] = {"landslides": len(landslides)}
         geopandas.GeoDataFrame(geometry=list(landslides), crs=grid.crs).to_file(folder / "raw.gpkg")
         inventory = read_inventory(folder / "raw.gpkg", grid)
-        inventory.write(folder / "inventory.gpkg")
+        write_inventory(inventory, folder / "inventory.gpkg")
         labels = rasterise(inventory, grid)[0]
         labels[unknown if unknown is not None else np.zeros(shape, bool)] = 255
         write_raster(folder / "labels.tif", labels[None], RasterSpec(grid, "uint8", ("labels",), average=False))
