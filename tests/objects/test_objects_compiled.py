@@ -18,17 +18,17 @@ from landslip.objects.weights import make_criterion, make_screen
 
 @numba.njit
 def pair_cost(graph, i, j, shared, criterion):
-    return costs.exact_cost(graph.word, graph.exact, graph.box, i, j, shared, criterion)
+    return costs.exact_cost(graph.word, graph.exact, graph.side, i, j, shared, criterion)
 
 
 @numba.njit
 def fill(graph, i, n, perimeter, criterion, screen):
-    costs.set_record(criterion.steps, graph.word, graph.real, graph.exact, graph.box, i, n, perimeter, screen)
+    costs.set_record(criterion.steps, graph.word, graph.real, graph.exact, graph.side, i, n, perimeter, screen)
 
 
 @numba.njit
 def rough_pair(graph, i, j, shared, criterion, screen):
-    f, error = costs.rough_cost(criterion.steps, graph.word, graph.real, graph.box, i, j, shared, screen)
+    f, error = costs.rough_cost(criterion.steps, graph.word, graph.real, graph.side, i, j, shared, screen)
     return costs.kept(f, error, np.float32(np.inf))
 
 
@@ -47,7 +47,7 @@ def graph_of(things, criterion, values):
         graph.exact[i, :bands] = thing.mean
         graph.exact[i, criterion.weights.size :][:bands] = thing.var
         top, bottom, left, right = thing.box
-        graph.box[4 * i : 4 * i + 4] = top, left, -bottom, -right
+        graph.side[layout.SIDE * i + layout.BOX :][:4] = top, left, -bottom, -right
         fill(graph, i, thing.n, thing.perimeter, criterion, screen)
     return graph, screen
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from objects_reference import Thing, borders, cost, union
 
 from landslip.objects import segment, segment_hierarchy, tiling
+from landslip.objects.layout import TAINT
 from landslip.objects.options import Options
 from landslip.objects.segmentation import segment_planned
 from landslip.objects.tiling import Pixels, Plan
@@ -109,7 +110,7 @@ def test_without_the_proof_small_windows_would_be_wrong(monkeypatch):
 
     def blind(*arguments):
         honest(*arguments)
-        arguments[-1].taint[:] = 0
+        arguments[-1].flags(TAINT)[:] = 0
 
     monkeypatch.setattr(tiling.first, "fill_graph", blind)
     try:

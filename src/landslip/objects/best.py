@@ -21,6 +21,7 @@ from landslip.objects.costs import (
     exact_cost,
 )
 from landslip.objects.layout import (
+    BEST,
     BEST_COST,
     BLOCK,
     BLOCKS,
@@ -30,12 +31,13 @@ from landslip.objects.layout import (
     LANES,
     MEANS,
     NAME,
+    SIDE,
     SIZE,
 )
 
 
 @inlined
-def rough_best(word, real, record, best, i):
+def rough_best(word, real, record, side, i):
     """Find a node's least pair; return whether the errors leave it open, and up to which cost."""
     low = least(real, record + COST)
     blocks = np.int64(get(word, record + BLOCKS))
@@ -51,7 +53,7 @@ def rough_best(word, real, record, best, i):
             chosen = np.int64(get(word, block + NAME + first_bit(bits)))
             count += 1 if bits & (bits - 1) == 0 else 2
     unclear = low < np.inf and count != 1
-    best[i] = chosen if low < np.inf else -1
+    put(side, SIDE * i + BEST, chosen if low < np.inf else -1)
     put(real, record + BEST_COST, low)
     return unclear, bound
 
@@ -60,7 +62,7 @@ def rough_best(word, real, record, best, i):
 def settle(graph, i, bound, small, criterion):
     """Let the exact costs decide."""
     chosen, rough = exact_best(graph, i, np.float32(np.inf) if small > 0.0 else bound, small, criterion)
-    graph.best[i] = chosen
+    graph.side[SIDE * i + BEST] = chosen
     graph.real[i * (MEANS + 2 * LANES * len(criterion.steps)) + BEST_COST] = rough
 
 
@@ -70,7 +72,7 @@ def exact_best(graph, i, bound, small, criterion):
 
     With ``small`` > 0 only pairs count of which one has fewer pixels than that. (-1, infinite) if there is none.
     """
-    word, real, exact, box, pixel = graph.word, graph.real, graph.exact, graph.box, graph.pixel
+    word, real, exact, side, pixel = graph.word, graph.real, graph.exact, graph.side, graph.pixel
     stride = MEANS + 2 * LANES * len(criterion.steps)
     record = i * stride
     own = np.int64(pixel[i])
@@ -85,7 +87,7 @@ def exact_best(graph, i, bound, small, criterion):
                 continue
             if big and get(word, j * stride + SIZE) >= small:
                 continue
-            f = exact_cost(word, exact, box, i, j, get(word, block + EDGES + k), criterion)
+            f = exact_cost(word, exact, side, i, j, get(word, block + EDGES + k), criterion)
             if f < lowest or (f == lowest and (chosen < 0 or before(own, np.int64(pixel[j]), np.int64(pixel[chosen])))):
                 lowest, chosen, rough = f, j, cost
     return chosen, rough

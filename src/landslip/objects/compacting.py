@@ -14,13 +14,18 @@ from landslip.objects.compiled import (
 )
 from landslip.objects.layout import (
     ALIVE,
+    BEST,
     BLOCK,
     BLOCKS,
+    BYTES,
     DEAD,
     MORE,
     NAME,
+    PARENT,
     POOL,
     ROOM,
+    SIDE,
+    STATE,
 )
 
 
@@ -29,7 +34,7 @@ def count_blocks(graph, stride):
     """Return how many further blocks the lists use."""
     word = graph.word
     total = np.int64(0)
-    for i in range(graph.state.size):
+    for i in range(graph.pixel.size):
         total += max(get(word, i * stride + BLOCKS) - 1, 0)
     return total
 
@@ -42,7 +47,7 @@ def move_lists(graph, stride, word, first):
     """
     old = graph.word
     cursor = np.int64(first)
-    for i in range(graph.state.size):
+    for i in range(graph.pixel.size):
         record = i * stride
         if get(old, record + BLOCKS) == 0:
             put(word, record + BLOCKS, 0)
@@ -62,35 +67,35 @@ def move_lists(graph, stride, word, first):
 @compiled
 def drop_dead(graph, stride):
     """Move the living nodes to the front, in order, and rename them everywhere; return their number."""
-    word, exact, box, pixel, slot = graph.word, graph.exact, graph.box, graph.pixel, graph.slot
-    state, dirty, taint, parent, best = graph.state, graph.dirty, graph.taint, graph.parent, graph.best
+    word, exact, side, byte, pixel = graph.word, graph.exact, graph.side, graph.byte, graph.pixel
     alive = 0
-    for i in range(state.size):
-        if state[i] != DEAD:
-            parent[i] = alive
+    for i in range(pixel.size):
+        if get(byte, i * BYTES + STATE) != DEAD:
+            put(side, i * SIDE + PARENT, alive)
             alive += 1
     k = np.int64(0)
-    for i in range(state.size):
-        if state[i] == DEAD:
+    for i in range(pixel.size):
+        if get(byte, i * BYTES + STATE) == DEAD:
             continue
         if k != i:
             for at in range(stride):
                 put(word, k * stride + at, get(word, i * stride + at))
             for column in range(exact.shape[1]):
                 exact[k, column] = exact[i, column]
-            for side in range(4):
-                put(box, 4 * k + side, get(box, 4 * i + side))
-            pixel[k], slot[k] = pixel[i], slot[i]
-            dirty[k], taint[k] = dirty[i], taint[i]
-            best[k] = best[i]
-        if best[k] >= 0:
-            best[k] = parent[best[k]]
+            for at in range(SIDE):
+                if at != PARENT:  # the new number of the node that was here is still needed
+                    put(side, k * SIDE + at, get(side, i * SIDE + at))
+            pixel[k] = pixel[i]
+        chosen = np.int64(get(side, k * SIDE + BEST))
+        if chosen >= 0:
+            put(side, k * SIDE + BEST, get(side, chosen * SIDE + PARENT))
         for number in range(np.int64(get(word, k * stride + BLOCKS))):
             block = block_at(word, k * stride, number)
             for entry in range(BLOCK):
-                put(word, block + NAME + entry, parent[get(word, block + NAME + entry)])
+                name = np.int64(get(word, block + NAME + entry))
+                put(word, block + NAME + entry, get(side, name * SIDE + PARENT))
         k += 1
     for i in range(alive):
-        state[i] = ALIVE
-        parent[i] = i
+        put(byte, i * BYTES + STATE, ALIVE)
+        put(side, i * SIDE + PARENT, i)
     return alive

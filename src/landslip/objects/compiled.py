@@ -25,6 +25,7 @@ from landslip.objects.layout import (
     BLOCK,
     MORE,
     POOL,
+    SIDE,
 )
 
 
@@ -218,13 +219,13 @@ SIDES = ir.VectorType(NUMBER, 4)
 
 
 @intrinsic
-def half_around(typing, box, i, j):
+def half_around(typing, side, i, j):
     """Return half the circumference of the bounding box of two nodes together."""
-    signature = types.int32(box, types.int64, types.int64)
+    signature = types.int32(side, types.int64, types.int64)
 
     def generate(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        one, other = (vector_at(builder, data, builder.mul(k, WORD(4)), SIDES) for k in arguments[1:])
+        one, other = (vector_at(builder, data, builder.mul(k, WORD(SIDE)), SIDES) for k in arguments[1:])
         total = builder.select(builder.icmp_signed("<", one, other), one, other)
         while total.type.count > 1:
             low, high = halves(builder, total)
@@ -235,13 +236,13 @@ def half_around(typing, box, i, j):
 
 
 @intrinsic
-def join_boxes(typing, box, i, j):
+def join_boxes(typing, side, i, j):
     """Widen the bounding box of a node to hold that of another."""
-    signature = types.void(box, types.int64, types.int64)
+    signature = types.void(side, types.int64, types.int64)
 
     def generate(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        at = [builder.mul(k, WORD(4)) for k in arguments[1:]]
+        at = [builder.mul(k, WORD(SIDE)) for k in arguments[1:]]
         one, other = (vector_at(builder, data, k, SIDES) for k in at)
         both = builder.select(builder.icmp_signed("<", one, other), one, other)
         builder.store(both, builder.bitcast(builder.gep(data, [at[0]]), SIDES.as_pointer()), align=4)

@@ -122,17 +122,17 @@ def perimeter_of(word, record):
 
 
 @inlined
-def exact_cost(word, exact, box, i, j, shared, criterion):
+def exact_cost(word, exact, side, i, j, shared, criterion):
     """Cost of merging two neighbours that share so many edges."""
     stride = MEANS + 2 * LANES * len(criterion.steps)
     n1 = np.float64(get(word, i * stride + SIZE))
     n2 = np.float64(get(word, j * stride + SIZE))
     n = n1 + n2
     l1, l2 = perimeter_of(word, i * stride), perimeter_of(word, j * stride)
-    around = np.float64(half_around(box, i, j))
+    around = np.float64(half_around(side, i, j))
     compact, smooth = shape_of(n, l1 + l2 - 2.0 * shared, around)
-    compact_1, smooth_1 = shape_of(n1, l1, np.float64(half_around(box, i, i)))
-    compact_2, smooth_2 = shape_of(n2, l2, np.float64(half_around(box, j, j)))
+    compact_1, smooth_1 = shape_of(n1, l1, np.float64(half_around(side, i, i)))
+    compact_2, smooth_2 = shape_of(n2, l2, np.float64(half_around(side, j, j)))
     compact -= compact_1 + compact_2
     smooth -= smooth_1 + smooth_2
     shape = criterion.compactness * compact + (1.0 - criterion.compactness) * smooth
@@ -207,7 +207,7 @@ def rough_shape(n, perimeter, around, screen):
 
 
 @inlined
-def rough_cost(steps, word, real, box, i, j, shared, screen):
+def rough_cost(steps, word, real, side, i, j, shared, screen):
     """Approximate cost of merging two neighbours, and the bound of its error; not yet :func:`sure`."""
     stride = MEANS + 2 * LANES * len(steps)
     a, b = i * stride, j * stride
@@ -215,7 +215,7 @@ def rough_cost(steps, word, real, box, i, j, shared, screen):
     n = n1 + n2
     edges = np.int64(get(word, a + PERIMETER)) + np.int64(get(word, b + PERIMETER)) - 2 * np.int64(shared)
     joined = rough_color(steps, real, a, b, n1, n2, screen.weights)
-    joined += rough_shape(n, np.float32(edges & 0xFFFFFFFF), np.float32(half_around(box, i, j)), screen)
+    joined += rough_shape(n, np.float32(edges & 0xFFFFFFFF), np.float32(half_around(side, i, j)), screen)
     apart = get(real, a + HETEROGENEITY) + get(real, b + HETEROGENEITY)
     return joined - apart, screen.relative * (joined + apart) + screen.per_pixel * n
 
@@ -265,13 +265,13 @@ def write_rough(typing, steps, real, exact, record, row, n, offset, weights):
 
 
 @inlined
-def set_record(steps, word, real, exact, box, i, n, perimeter, screen):
+def set_record(steps, word, real, exact, side, i, n, perimeter, screen):
     """Fill a node's record from its exact statistics."""
     record = i * (MEANS + 2 * LANES * len(steps))
     put(word, record + SIZE, n)
     put(word, record + PERIMETER, perimeter)
     color = write_rough(steps, real, exact, record, i, np.float64(n), screen.offset, screen.weights)
-    shape = rough_shape(np.float32(n), np.float32(perimeter), np.float32(half_around(box, i, i)), screen)
+    shape = rough_shape(np.float32(n), np.float32(perimeter), np.float32(half_around(side, i, i)), screen)
     put(real, record + HETEROGENEITY, color + shape)
 
 

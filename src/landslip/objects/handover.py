@@ -19,18 +19,27 @@ from landslip.objects.costs import (
 )
 from landslip.objects.layout import (
     ALIVE,
+    BEST,
     BLOCK,
     BLOCKS,
+    BOX,
+    BYTES,
     DEAD,
+    DIRTY,
     LANES,
     LINE,
     MEANS,
     MORE,
     NAME,
+    PARENT,
     PERIMETER,
     POOL,
     ROOM,
+    SIDE,
     SIZE,
+    SLOT,
+    STATE,
+    TAINT,
 )
 
 AHEAD = 8
@@ -50,27 +59,31 @@ def root_forest(forest):
 
 
 @compiled
-def judge_window(graph, steps, row0, cols, top, bottom, left, right, mine, own):
+def judge_window(graph, living, steps, row0, col0, cols, top, bottom, left, right, mine, own):
     """Look at the core (rows ``top:bottom``, columns ``left:right`` of the window) once the passes are over.
 
-    ``own`` gets the nodes whose first pixel is in the core, ``mine`` each node's number among them, or -1. Return
-    whether the core is proven, how many nodes are its own, and how many further blocks their lists take.
+    ``living`` are the nodes, perhaps with some that are dead. ``own`` gets those whose first pixel is in the core,
+    ``mine`` each node's number among them, or -1. Return whether the core is proven, how many nodes are its own, and
+    how many further blocks their lists take.
     """
-    word, box, slot, state, taint = graph.word, graph.box, graph.slot, graph.state, graph.taint
+    word, side, byte = graph.word, graph.side, graph.byte
     forest = graph.forest
     stride = MEANS + 2 * LANES * len(steps)
     nodes = 0
-    for i in range(state.size):
-        if state[i] == DEAD:
+    for q in range(living.size):
+        if q + 2 * AHEAD < living.size:
+            prefetch(side, np.int64(get(living, q + 2 * AHEAD)) * SIDE)
+        i = np.int64(get(living, q))
+        if get(byte, i * BYTES + STATE) == DEAD:
             continue
         # the first pixel is in the first row of the object
-        r = np.int64(get(box, 4 * i)) - row0
-        c = slot[i] - r * cols
+        r = np.int64(get(side, i * SIDE + BOX)) - row0
+        c = get(side, i * SIDE + SLOT) - r * cols
         inside = (top <= r < bottom) & (left <= c < right)
         mine[i] = nodes if inside else -1
         own[nodes] = i
         nodes += inside
-        if taint[i] == 0:
+        if get(byte, i * BYTES + TAINT) == 0:
             continue
         if inside:
             return False, 0, 0
@@ -78,14 +91,16 @@ def judge_window(graph, steps, row0, cols, top, bottom, left, right, mine, own):
             block = block_at(word, i * stride, number)
             for k in range(BLOCK):
                 j = np.int64(get(word, block + NAME + k))
-                r = np.int64(get(box, 4 * j)) - row0
-                c = slot[j] - r * cols
+                r = np.int64(get(side, j * SIDE + BOX)) - row0
+                c = get(side, j * SIDE + SLOT) - r * cols
                 if top <= r < bottom and left <= c < right:
                     return False, 0, 0
         # pixels in the core, of an object that begins outside
-        for r in range(max(top, get(box, 4 * i) - row0), min(bottom, -get(box, 4 * i + 2) - row0)):
-            for c in range(left, right):
-                if forest[r * cols + c] == slot[i]:
+        slot, box = get(side, i * SIDE + SLOT), i * SIDE + BOX
+        first, last = max(left, get(side, box + 1) - col0), min(right, -get(side, box + 3) - col0)
+        for r in range(max(top, get(side, box) - row0), min(bottom, -get(side, box + 2) - row0)):
+            for c in range(first, last):
+                if forest[r * cols + c] == slot:
                     return False, 0, 0
     more = np.int64(0)
     for q in range(nodes):
@@ -114,9 +129,8 @@ def hand_over(graph, steps, token, mine, own, part, first):
     part's records end before the rounded means, which depend on what they are relative to; its exact statistics
     are without what fills them up to whole vectors.
     """
-    word, exact, box, pixel, dirty, best = graph.word, graph.exact, graph.box, graph.pixel, graph.dirty, graph.best
-    own_word, own_exact, own_box, own_pixel = part.word, part.exact, part.box, part.pixel
-    own_dirty, own_best = part.dirty, part.best
+    word, exact, side, byte, pixel = graph.word, graph.exact, graph.side, graph.byte, graph.pixel
+    own_word, own_exact, own_side, own_byte, own_pixel = part.word, part.exact, part.side, part.byte, part.pixel
     stride = MEANS + 2 * LANES * len(steps)
     bands = own_exact.shape[1] >> 1
     cursor = np.int64(first)
@@ -124,21 +138,23 @@ def hand_over(graph, steps, token, mine, own, part, first):
         if me + AHEAD < own_pixel.size:
             far = np.int64(own[me + AHEAD])
             prefetch(word, far * stride)
+            prefetch(word, far * stride + LINE)
+            prefetch(side, far * SIDE)
             for line in range(0, 4 * LANES * len(steps), LINE):
                 prefetch(exact, (far * 4 * LANES * len(steps) + line) // 2)
         i = np.int64(own[me])
         for b in range(bands):
             own_exact[me, b] = exact[i, b]
             own_exact[me, bands + b] = exact[i, LANES * len(steps) + b]
-        for side in range(4):
-            put(own_box, 4 * me + side, get(box, 4 * i + side))
+        for at in range(SIDE):
+            put(own_side, me * SIDE + at, get(side, i * SIDE + at))
         own_pixel[me] = pixel[i]
-        own_dirty[me] = 1 if dirty[i] == token else 0
-        chosen = best[i]
+        put(own_byte, me * BYTES + DIRTY, 1 if get(byte, i * BYTES + DIRTY) == token else 0)
+        chosen = np.int64(get(side, i * SIDE + BEST))
         if chosen < 0:
-            own_best[me] = me
+            put(own_side, me * SIDE + BEST, me)
         else:
-            own_best[me] = mine[chosen] if mine[chosen] >= 0 else -1 - pixel[chosen]
+            put(own_side, me * SIDE + BEST, mine[chosen] if mine[chosen] >= 0 else -1 - pixel[chosen])
         record = me * MEANS
         for at in range(MEANS):
             put(own_word, record + at, get(word, i * stride + at))
@@ -164,10 +180,9 @@ def hand_over(graph, steps, token, mine, own, part, first):
 @compiled
 def place_part(part, graph, steps, first, part_pool, pool, screen):
     """Copy a window's nodes, and its pool from ``part_pool`` on, to their place in the graph of the whole."""
-    word, exact, box, pixel, dirty, best = part.word, part.exact, part.box, part.pixel, part.dirty, part.best
-    to_word, to_real, to_exact, to_box = graph.word, graph.real, graph.exact, graph.box
-    to_pixel, to_slot, to_state, to_dirty = graph.pixel, graph.slot, graph.state, graph.dirty
-    to_taint, to_parent, to_best = graph.taint, graph.parent, graph.best
+    word, exact, side, pixel = part.word, part.exact, part.side, part.pixel
+    to_word, to_real, to_exact, to_side, to_byte = graph.word, graph.real, graph.exact, graph.side, graph.byte
+    to_pixel = graph.pixel
     stride = MEANS + 2 * LANES * len(steps)
     bands, padded = exact.shape[1] >> 1, LANES * len(steps)
     for me in range(pixel.size):
@@ -175,22 +190,22 @@ def place_part(part, graph, steps, first, part_pool, pool, screen):
         for b in range(padded):
             to_exact[i, b] = exact[me, b] if b < bands else 0.0
             to_exact[i, padded + b] = exact[me, bands + b] if b < bands else 0.0
-        for side in range(4):
-            put(to_box, 4 * i + side, get(box, 4 * me + side))
+        for at in range(SIDE):
+            put(to_side, i * SIDE + at, get(side, me * SIDE + at))
         to_pixel[i] = pixel[me]
-        to_slot[i] = pixel[me]
-        to_state[i] = ALIVE
-        to_dirty[i] = dirty[me]
-        to_taint[i] = 0
-        to_parent[i] = i
-        to_best[i] = best[me] + first if best[me] >= 0 else best[me]
+        put(to_side, i * SIDE + PARENT, i)
+        put(to_side, i * SIDE + SLOT, pixel[me])
+        chosen = np.int64(get(side, me * SIDE + BEST))
+        put(to_side, i * SIDE + BEST, chosen + first if chosen >= 0 else chosen)
+        put(to_byte, i * BYTES + STATE, ALIVE)
+        put(to_byte, i * BYTES + TAINT, 0)
         source, record = me * MEANS, i * stride
         for at in range(MEANS):
             put(to_word, record + at, get(word, source + at))
         shift = np.int64(pool - part_pool)
         put(to_word, record + MORE, np.int64(get(word, source + MORE)) + shift)
         n, perimeter = get(word, source + SIZE), get(word, source + PERIMETER)
-        set_record(steps, to_word, to_real, to_exact, to_box, i, n, perimeter, screen)
+        set_record(steps, to_word, to_real, to_exact, to_side, i, n, perimeter, screen)
         for number in range(np.int64(get(word, source + BLOCKS))):
             block, to = block_at(word, source, number), block_at(to_word, record, number)
             if number:
@@ -217,15 +232,16 @@ def _find(sought, pixel, firsts, core_rows, core_cols, across, width):
 @compiled
 def find_neighbours(graph, low, high, stride, firsts, core_rows, core_cols, across, width):
     """Replace neighbours named by pixel by their numbers: nodes lie window by window, in order of pixels."""
-    word, pixel, best = graph.word, graph.pixel, graph.best
+    word, side, pixel = graph.word, graph.side, graph.pixel
     missing = 0
     for i in range(low, high):
-        if best[i] == i:
-            best[i] = -1
-        elif best[i] < 0:
-            found = _find(-1 - np.int64(best[i]), pixel, firsts, core_rows, core_cols, across, width)
+        chosen = np.int64(get(side, i * SIDE + BEST))
+        if chosen == i:
+            put(side, i * SIDE + BEST, -1)
+        elif chosen < 0:
+            found = _find(-1 - chosen, pixel, firsts, core_rows, core_cols, across, width)
             missing += found < 0
-            best[i] = found
+            put(side, i * SIDE + BEST, found)
         for number in range(np.int64(get(word, i * stride + BLOCKS))):
             block = block_at(word, i * stride, number)
             for k in range(BLOCK):

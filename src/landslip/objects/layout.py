@@ -27,14 +27,23 @@ MEANS, LANES = 32, 8
 LINE = 16
 """Words in a cache line."""
 
+SIDE, BOX, PARENT, BEST, SLOT, FLAGS = 8, 0, 4, 5, 6, 7
+"""Words of a node in ``Graph.side``, half a cache line: four for the bounding box (top, left, -bottom, -right in the
+whole raster, ends exclusive, so that the box of a union is the least of each); the node itself, or the survivor of one
+that died in this pass; the neighbour of the least pair, or -1; the index in ``Graph.forest``; the bytes below."""
+
+BYTES, STATE, DIRTY, TAINT = 4 * SIDE, 4 * FLAGS, 4 * FLAGS + 1, 4 * FLAGS + 2
+"""Bytes of a node in the same memory; the token of the pass in which the neighbourhood last changed; 0 proven, 1 within
+reach of a window's edge."""
+
 DEAD, ALIVE = 0, 255
-"""Values of ``Graph.state``; every other value is the token of the pass in which the node last merged."""
+"""Values of ``STATE``; every other value is the token of the pass in which the node last merged."""
 
 LONG = 8
 """Lists of more blocks are put right by their own node, once per pass, instead of entry by entry by others."""
 
 OPEN = -2
-"""``Graph.best`` of a node whose least pair must be looked for again in this pass."""
+"""``BEST`` of a node whose least pair must be looked for again in this pass."""
 
 HAS_RIGHT, HAS_BELOW, VALID, STRAY = 1, 2, 4, 8
 """Bits of a pixel: may join its right neighbour, the one below; is valid; is not finite where it should be."""
@@ -61,24 +70,22 @@ class Graph(NamedTuple):
     exact: NDArray[np.float64]
     """``(nodes, columns)``: means, then variances of all bands, each padded to whole vectors, as the reference has
     them."""
-    box: NDArray[np.int32]
-    """Four per node: top, left, -bottom, -right of the bounding box in the whole raster, ends exclusive, so that
-    the box of a union is the least of each."""
+    side: NDArray[np.int32]
+    """What the neighbours of a node ask for beside its record; see :data:`SIDE`."""
+    byte: NDArray[np.uint8]
+    """The same memory as bytes."""
     pixel: NDArray[np.int32]
     """Lowest pixel index in the whole raster: the object's id."""
-    slot: NDArray[np.int32]
-    """Index in ``forest``."""
-    state: NDArray[np.uint8]
-    dirty: NDArray[np.uint8]
-    """Token of the pass in which the neighbourhood last changed."""
-    taint: NDArray[np.uint8]
-    """0 proven; 1 newly, 2 earlier within reach of a window's edge."""
-    parent: NDArray[np.int32]
-    """The node itself, or the survivor of one that died in this pass."""
-    best: NDArray[np.int32]
-    """The neighbour of the least pair, or -1."""
     forest: NDArray[np.int32]
     """Where a dead node's object has gone, by slot; a lower or equal slot for pixels."""
+
+    def flags(self, which: int) -> NDArray[np.uint8]:
+        """Return one of the bytes of every node: ``STATE``, ``DIRTY`` or ``TAINT``."""
+        return self.byte[which::BYTES]
+
+    def words(self, which: int) -> NDArray[np.int32]:
+        """Return one of the words of every node: ``PARENT``, ``BEST`` or ``SLOT``."""
+        return self.side[which::SIDE]
 
 
 class Criterion(NamedTuple):

@@ -13,6 +13,7 @@ from landslip.objects.layout import (
     LANES,
     MEANS,
     POOL,
+    SIDE,
     Graph,
     record_words,
 )
@@ -87,39 +88,30 @@ def empty_graph(
     """Allocate a graph with a pool of ``more`` blocks; its memory is touched only as it is filled."""
     stride = record_words(steps)
     word = arena.empty((pool_start(nodes, stride) + more) * POOL, np.int32)
+    side = arena.empty(SIDE * nodes, np.int32)
     return Graph(
         word=word,
         real=word.view(np.float32),
         exact=arena.empty((nodes, 2 * LANES * len(steps)), np.float64),
-        box=arena.empty(4 * nodes, np.int32),
+        side=side,
+        byte=side.view(np.uint8),
         pixel=arena.empty(nodes, np.int32),
-        slot=arena.empty(nodes, np.int32),
-        state=arena.empty(nodes, np.uint8),
-        dirty=arena.empty(nodes, np.uint8),
-        taint=arena.empty(nodes, np.uint8),
-        parent=arena.empty(nodes, np.int32),
-        best=arena.empty(nodes, np.int32),
         forest=forest,
     )
 
 
 def empty_part(nodes: int, more: int, bands: int) -> Graph:
     """Allocate what a window hands over: records without the rounded means, and no more arrays than are filled."""
-    nothing, none = np.empty(0, np.int32), np.empty(0, np.uint8)
     words = (pool_start(nodes, MEANS) + more) * POOL
-    arena = Arena(4 * words + nodes * (16 * bands + 25) + 6 * LINE_BYTES)
+    arena = Arena(4 * words + nodes * (16 * bands + 4 * SIDE + 4) + 4 * LINE_BYTES)
     word = arena.empty(words, np.int32)
+    side = arena.empty(SIDE * nodes, np.int32)
     return Graph(
         word=word,
         real=word.view(np.float32),
         exact=arena.empty((nodes, 2 * bands), np.float64),
-        box=arena.empty(4 * nodes, np.int32),
+        side=side,
+        byte=side.view(np.uint8),
         pixel=arena.empty(nodes, np.int32),
-        slot=nothing,
-        state=none,
-        dirty=arena.empty(nodes, np.uint8),
-        taint=none,
-        parent=nothing,
-        best=arena.empty(nodes, np.int32),
-        forest=nothing,
+        forest=np.empty(0, np.int32),
     )

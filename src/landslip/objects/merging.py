@@ -16,8 +16,13 @@ from landslip.objects import compacting, rebuilding
 from landslip.objects import passes as steps
 from landslip.objects.layout import (
     ALIVE,
+    BYTES,
     DEAD,
+    DIRTY,
     POOL,
+    SIDE,
+    STATE,
+    TAINT,
     Criterion,
     Graph,
     Screen,
@@ -133,12 +138,14 @@ class Merger:
         arena = self.arena or NO_ARENA
         nodes = self.graph.pixel.size
         if self.alive < 0:
-            self.alive = int(np.count_nonzero(self.graph.state != DEAD))
+            self.alive = int(np.count_nonzero(self.graph.flags(STATE) != DEAD))
         self.stride = record_words(self.criterion.steps)
         self._marks: queue.SimpleQueue[Marks] = queue.SimpleQueue()
         self._merged = arena.empty(nodes + 1, np.int32)
         shares = len(self.workers.ranges(nodes)[0])
         self._waiting = arena.empty(nodes + shares, np.int32)
+        self._living = arena.empty(nodes, np.int32)
+        self._list_living()
         for _ in range(min(self.workers.threads, shares)):
             self._marks.put(Marks(arena.empty(nodes, np.int32)))
 
@@ -161,7 +168,7 @@ class Merger:
         low = high = 0
         if proof:
             rim = (self.arena or NO_ARENA).empty(self.graph.pixel.size, np.int32)
-            first = np.flatnonzero(self.graph.taint)
+            first = np.flatnonzero(self.graph.flags(TAINT))
             high = first.size
             rim[:high] = first
         while passes is None or done < passes:
@@ -171,7 +178,7 @@ class Merger:
             done += 1
             self.passes += 1
             merged = self._one_pass(limit)
-            if shrink and self.alive < 0.3 * self.graph.pixel.size:
+            if shrink and self.alive < 0.1 * self.graph.pixel.size:
                 self._drop_dead()
             if not merged and not proof:
                 return  # with the proof, taint goes on spreading although nothing merges
@@ -179,6 +186,10 @@ class Merger:
     def scratch(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Return two arrays of one number per node and one more, of no use to the merger between passes."""
         return self._waiting, self._merged
+
+    def living(self) -> NDArray[np.int32]:
+        """Return, where the graph has one share, the nodes that lived before the last pass."""
+        return self._living[: self._living_ends[0]]
 
     def restart(self, prune: float, small: float) -> None:
         """Evaluate what was pruned, and look at every node again."""
@@ -189,19 +200,23 @@ class Merger:
 
     def wake(self) -> None:
         """Look at every node again, because the limit has risen."""
-        self.graph.dirty[:] = self.token
+        self.graph.flags(DIRTY)[:] = self.token
 
     def _one_pass(self, limit: float) -> int:
         previous, token = self.token, self._next_token()
         lows, highs = self._ranges()
         common = (self.criterion, self.screen)
-        found = self._each(steps.select, previous, token, limit, *common, self._merged)
-        counts = [count for count, _, _, _ in found]
+        rules = (previous, token, limit, *common, self._merged)
+        found = self.workers.map(
+            lambda low, end: steps.select(self.graph, self._living, low, end, *rules), lows, self._living_ends
+        )
+        counts = [one[0] for one in found]
+        self._living_ends = [one[4] for one in found]
         merged = sum(counts)
         if not merged:
             return 0
-        needs = [need for _, need, _, _ in found]
-        largest = max(most for _, _, most, _ in found)
+        needs = [one[1] for one in found]
+        largest = max(one[2] for one in found)
         if (self.used + sum(needs)) * POOL > self.graph.word.size:
             self._move_lists(sum(needs))
         cursors = [self.used + sum(needs[:k]) for k in range(len(needs))]
@@ -233,14 +248,20 @@ class Merger:
     def _next_token(self) -> int:
         if self.token < LAST_TOKEN:
             return self.token + 1
-        graph = self.graph
-        graph.state[graph.state != DEAD] = ALIVE
-        graph.dirty[:] = np.where(graph.dirty == self.token, 1, 0)
+        state, dirty = self.graph.flags(STATE), self.graph.flags(DIRTY)
+        state[state != DEAD] = ALIVE
+        dirty[:] = np.where(dirty == self.token, 1, 0)
         self.token = 1
         return 2
 
     def _ranges(self) -> tuple[list[int], list[int]]:
         return self.workers.ranges(self.graph.pixel.size)
+
+    def _list_living(self) -> None:
+        """List all nodes, share by share; the dead among them are dropped in the next pass."""
+        nodes = self.graph.pixel.size
+        self._living[:nodes] = np.arange(nodes, dtype=np.int32)
+        self._living_ends = self._ranges()[1]
 
     def _each(self, kernel: Any, *rest: Any) -> list[Any]:  # noqa: ANN401 - a numba dispatcher
         lows, highs = self._ranges()
@@ -272,6 +293,6 @@ class Merger:
     def _drop_dead(self) -> None:
         alive = int(compacting.drop_dead(self.graph, self.stride))
         graph = self.graph
-        per_node = ("pixel", "slot", "state", "dirty", "taint", "parent", "best", "exact")
-        fewer = {name: getattr(graph, name)[:alive] for name in per_node}
-        self.graph = graph._replace(box=graph.box[: 4 * alive], **fewer)
+        side, byte = graph.side[: SIDE * alive], graph.byte[: BYTES * alive]
+        self.graph = graph._replace(side=side, byte=byte, pixel=graph.pixel[:alive], exact=graph.exact[:alive])
+        self._list_living()

@@ -28,6 +28,7 @@ from landslip.files import atomic_path, locked, read_json, write_json, writing
 from landslip.objects.handover import label_roots
 from landslip.objects.layout import (
     MEANS,
+    SLOT,
     Graph,
     record_words,
     steps_of,
@@ -268,7 +269,7 @@ class _Run:
             "band_weights": list(self.options.band_weights),
             "plan": [*self.task.plan.core, self.task.plan.passes],
         }
-        return {"format": 1, "digest": hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest(), **plain}
+        return {"format": 2, "digest": hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest(), **plain}
 
     def windows(self, *, give_up: bool = False) -> bool:
         """Run the first passes in every window that has no part yet.
@@ -353,7 +354,7 @@ class _Run:
         with self.progress.task("merging", None) as bar:
             merger = join(self._graphs(), self.sizes, self.task, self.workers)
             forest = np.arange(merger.graph.pixel.size, dtype=np.int32)
-            merger.graph.slot[:] = forest
+            merger.graph.words(SLOT)[:] = forest
             merger.graph = merger.graph._replace(forest=forest)
             pixel = merger.graph.pixel.copy()
             merger.run(scale * scale)
@@ -396,7 +397,7 @@ def _label_nodes(forest: NDArray[np.int32], pixel: NDArray[np.int32]) -> NDArray
     return label[root]
 
 
-_SAVED = ("word", "exact", "box", "pixel", "dirty", "best")
+_SAVED = ("word", "exact", "side", "pixel")
 
 
 def _save(path: Path, part: Part, roots: NDArray[np.int32]) -> None:
@@ -418,4 +419,5 @@ def _size_of(path: Path) -> Size:
 def _load_graph(path: Path) -> Graph:
     with np.load(path) as content:
         arrays = {name: content[name] for name in _SAVED}
-    return empty_part(0, 0, 0)._replace(**arrays, real=arrays["word"].view(np.float32))
+    views = {"real": arrays["word"].view(np.float32), "byte": arrays["side"].view(np.uint8)}
+    return empty_part(0, 0, 0)._replace(**arrays, **views)

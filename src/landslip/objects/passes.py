@@ -36,11 +36,14 @@ from landslip.objects.costs import (
 )
 from landslip.objects.layout import (
     ALIVE,
+    BEST,
     BEST_COST,
     BLOCK,
     BLOCKS,
+    BYTES,
     COST,
     DEAD,
+    DIRTY,
     EDGES,
     ERROR,
     LANES,
@@ -49,52 +52,67 @@ from landslip.objects.layout import (
     MEANS,
     MORE,
     NAME,
+    PARENT,
     PERIMETER,
     POOL,
     ROOM,
+    SIDE,
     SIZE,
+    SLOT,
+    STATE,
+    TAINT,
 )
 
-AHEAD = 4
-"""How many merged nodes ahead memory is asked for."""
+AHEAD, FURTHER = 4, 32
+"""How many merged nodes, and how many nodes that are merely looked at, ahead memory is asked for."""
 
 
 @compiled
-def select(graph, low, high, previous, token, limit, criterion, screen, merged):
-    """Merge the mutually least pairs that a node of the range speaks for, tainted ones left out.
+def select(graph, living, low, living_end, previous, token, limit, criterion, screen, merged):
+    """Merge the mutually least pairs that a node of ``living[low:living_end]`` speaks for, tainted ones left out.
 
-    ``merged[low:]`` gets the survivors. Return how many they are, how many further blocks their lists take at
-    most, the most blocks that any two of them have together, and the number of entries of all.
+    Dead nodes are dropped from that list. ``merged[low:]`` gets the survivors. Return how many they are, how many
+    further blocks their lists take at most, the most blocks that any two of them have together, the number of
+    entries of all, and where the list of the living ends now.
     """
-    word, real, exact, box, pixel, slot = graph.word, graph.real, graph.exact, graph.box, graph.pixel, graph.slot
-    state, dirty, taint, parent, best = graph.state, graph.dirty, graph.taint, graph.parent, graph.best
-    forest = graph.forest
+    word, real, exact, side, byte = graph.word, graph.real, graph.exact, graph.side, graph.byte
+    pixel, forest = graph.pixel, graph.forest
     steps = criterion.steps
     stride = MEANS + 2 * LANES * len(steps)
-    found = low
-    for i in range(low, high):
-        k = np.int64(best[i])
+    found, kept_end = low, low
+    for q in range(low, living_end):
+        if q + 2 * FURTHER < living_end:
+            prefetch(side, np.int64(get(living, q + 2 * FURTHER)) * SIDE)
+            prefetch(side, np.int64(get(side, np.int64(get(living, q + FURTHER)) * SIDE + BEST)) * SIDE)
+        i = np.int64(get(living, q))
+        own = i * BYTES
+        alive = get(byte, own + STATE) != DEAD
+        put(living, kept_end, i)
+        kept_end += alive
+        k = np.int64(get(side, i * SIDE + BEST))
         known = k if k >= 0 else i
+        other = known * BYTES
         # one of the two speaks for the pair: the only dirty one, or the lower
-        yields = (dirty[known] == previous) & (pixel[known] < pixel[i])
-        merged[found] = i
-        proven = (taint[i] == 0) & (taint[known] == 0)
-        found += (dirty[i] == previous) & (state[i] != DEAD) & (k >= 0) & (best[known] == i) & (not yields) & proven
+        yields = (get(byte, other + DIRTY) == previous) & (known < i)
+        put(merged, found, i)
+        proven = (get(byte, own + TAINT) == 0) & (get(byte, other + TAINT) == 0)
+        looks = (get(byte, own + DIRTY) == previous) & alive
+        found += looks & (k >= 0) & (get(side, known * SIDE + BEST) == i) & (not yields) & proven
     count = 0
     for q in range(low, found):
-        if q + 4 * AHEAD < found:
-            prefetch(word, np.int64(get(merged, q + 4 * AHEAD)) * stride + LINE)
-        i = np.int64(merged[q])
-        k = np.int64(best[i])
+        if q + FURTHER < found:
+            prefetch(word, np.int64(get(merged, q + FURTHER)) * stride + LINE)
+        i = np.int64(get(merged, q))
+        k = np.int64(get(side, i * SIDE + BEST))
         rough = np.float64(get(real, i * stride + BEST_COST))
         error = np.float64(get(real, i * stride + ERROR))
         if not rough + error < limit:
             if rough - error >= limit:
                 continue
             edges = _shared(word, i * stride, k)
-            if not exact_cost(word, exact, box, i, k, edges, criterion) < limit:
+            if not exact_cost(word, exact, side, i, k, edges, criterion) < limit:
                 continue
-        merged[low + count] = i if pixel[i] < pixel[k] else k
+        put(merged, low + count, i if pixel[i] < pixel[k] else k)
         count += 1
     need, largest, entries = np.int64(0), np.int64(0), np.int64(1)
     for q in range(low, low + count):
@@ -103,32 +121,30 @@ def select(graph, low, high, previous, token, limit, criterion, screen, merged):
             for _ in range(2):
                 prefetch(word, far * stride)
                 prefetch(word, far * stride + LINE)
-                prefetch(box, 4 * far)
-                prefetch(slot, far)
-                prefetch(parent, far)
+                prefetch(side, far * SIDE)
                 for column in range(0, 2 * LANES * len(steps), LINE // 2):
                     prefetch(exact, far * 2 * LANES * len(steps) + column)
-                far = np.int64(best[far])
+                far = np.int64(get(side, far * SIDE + BEST))
         s = np.int64(merged[q])
-        d = np.int64(best[s])
+        d = np.int64(get(side, s * SIDE + BEST))
         at, gone = s * stride, d * stride
         shared = _shared(word, at, d)
         size_1, size_2 = get(word, at + SIZE), get(word, gone + SIZE)
         n1, n2 = np.float64(size_1), np.float64(size_2)
         join_exact(steps, exact, s, d, n1, n2)
-        join_boxes(box, s, d)
+        join_boxes(side, s, d)
         perimeter = get(word, at + PERIMETER) + get(word, gone + PERIMETER) - 2 * shared
-        set_record(steps, word, real, exact, box, s, size_1 + size_2, perimeter, screen)
-        state[s] = token
-        state[d] = DEAD
-        parent[d] = s
-        forest[slot[d]] = slot[s]
+        set_record(steps, word, real, exact, side, s, size_1 + size_2, perimeter, screen)
+        put(byte, s * BYTES + STATE, token)
+        put(byte, d * BYTES + STATE, DEAD)
+        put(side, d * SIDE + PARENT, s)
+        put(forest, np.int64(get(side, d * SIDE + SLOT)), get(side, s * SIDE + SLOT))
         together = np.int64(get(word, at + BLOCKS)) + get(word, gone + BLOCKS)
         largest = max(largest, together)
         entries += together * BLOCK + 1
         room = max(get(word, at + ROOM), get(word, gone + ROOM))
         need += together - 1 if together - 1 > room else 0
-    return count, need, largest, entries
+    return count, need, largest, entries, kept_end
 
 
 @inlined
@@ -147,30 +163,29 @@ def _shared(word, record, d):
 @compiled
 def refresh(graph, waiting, count, token, criterion, screen, prune, small, anew, mark):
     """Find the least pairs of ``waiting[:count]``; with ``anew`` after evaluating all their costs."""
-    word, real, box = graph.word, graph.real, graph.box
-    state, parent, best = graph.state, graph.parent, graph.best
+    word, real, side, byte = graph.word, graph.real, graph.side, graph.byte
     stride = MEANS + 2 * LANES * len(criterion.steps)
     for q in range(count):
         if q + 2 * AHEAD < count:
             far = np.int64(waiting[q + 2 * AHEAD]) * stride
             prefetch(word, far)
             prefetch(word, far + LINE)
-            prefetch(best, np.int64(waiting[q + 2 * AHEAD]))
+            prefetch(side, np.int64(waiting[q + 2 * AHEAD]) * SIDE)
         if q + AHEAD < count:
             prefetch(word, np.int64(get(word, np.int64(waiting[q + AHEAD]) * stride + MORE)) * POOL + LINE)
         i = np.int64(waiting[q])
         record = i * stride
         if get(word, record + BLOCKS) > LONG:
-            _correct_long(i, criterion.steps, token, prune, screen, mark, word, real, box, state, parent)
+            _correct_long(i, criterion.steps, token, prune, screen, mark, word, real, side, byte)
         if anew:
-            _evaluate(i, criterion.steps, prune, screen, word, real, box)
-        unclear, bound = rough_best(word, real, record, best, i)
+            _evaluate(i, criterion.steps, prune, screen, word, real, side)
+        unclear, bound = rough_best(word, real, record, side, i)
         if unclear or small > 0.0:
             settle(graph, i, bound, small, criterion)
 
 
 @compiled
-def _correct_long(i, steps, token, prune, screen, mark, word, real, box, state, parent):
+def _correct_long(i, steps, token, prune, screen, mark, word, real, side, byte):
     # rename the merged neighbours of a long list, join their entries, and evaluate their costs
     record = i * (MEANS + 2 * LANES * len(steps))
     end = np.int64(0)
@@ -179,12 +194,12 @@ def _correct_long(i, steps, token, prune, screen, mark, word, real, box, state, 
     for number in range(blocks):
         block = block_at(word, record, number)
         for k in range(BLOCK):
-            j = np.int64(parent[get(word, block + NAME + k)])
+            j = np.int64(get(side, np.int64(get(word, block + NAME + k)) * SIDE + PARENT))
             if j == i:
                 continue
             f = get(real, block + COST + k)
             edges = get(word, block + EDGES + k)
-            if state[j] == token:
+            if get(byte, j * BYTES + STATE) == token:
                 seen = -1 - np.int64(mark[j])  # negative, unlike the marks of rebuild
                 if 0 <= seen < end:
                     place = block_at(word, record, seen >> 3) + (seen & 7)
@@ -204,7 +219,7 @@ def _correct_long(i, steps, token, prune, screen, mark, word, real, box, state, 
         if f != f:
             j = np.int64(get(word, place + NAME))
             edges = get(word, place + EDGES)
-            f, error = kept(*rough_cost(steps, word, real, box, i, j, edges, screen), prune)
+            f, error = kept(*rough_cost(steps, word, real, side, i, j, edges, screen), prune)
             put(real, place + COST, f)
             worst = max(worst, error)
     blocks = max((end + BLOCK - 1) >> 3, 1)
@@ -218,7 +233,7 @@ def _correct_long(i, steps, token, prune, screen, mark, word, real, box, state, 
 
 
 @inlined
-def _evaluate(i, steps, prune, screen, word, real, box):
+def _evaluate(i, steps, prune, screen, word, real, side):
     # compute all costs of a list, and their largest error, anew
     record = i * (MEANS + 2 * LANES * len(steps))
     worst = np.float32(0.0)
@@ -228,7 +243,7 @@ def _evaluate(i, steps, prune, screen, word, real, box):
             j = np.int64(get(word, block + NAME + k))
             if j != i:
                 edges = get(word, block + EDGES + k)
-                f, error = kept(*rough_cost(steps, word, real, box, i, j, edges, screen), prune)
+                f, error = kept(*rough_cost(steps, word, real, side, i, j, edges, screen), prune)
                 put(real, block + COST + k, f)
                 worst = max(worst, error)
     put(real, record + ERROR, worst)
@@ -237,16 +252,15 @@ def _evaluate(i, steps, prune, screen, word, real, box):
 @compiled
 def restart(graph, low, high, token, criterion, screen, prune, small):
     """Evaluate the costs of a range anew, find every least pair and wake every node."""
-    word, real, box = graph.word, graph.real, graph.box
-    state, dirty, best = graph.state, graph.dirty, graph.best
+    word, real, side, byte = graph.word, graph.real, graph.side, graph.byte
     stride = MEANS + 2 * LANES * len(criterion.steps)
     for i in range(low, high):
-        if state[i] == DEAD:
+        if get(byte, i * BYTES + STATE) == DEAD:
             continue
-        state[i] = ALIVE
-        dirty[i] = token
-        _evaluate(i, criterion.steps, prune, screen, word, real, box)
-        unclear, bound = rough_best(word, real, i * stride, best, i)
+        put(byte, i * BYTES + STATE, ALIVE)
+        put(byte, i * BYTES + DIRTY, token)
+        _evaluate(i, criterion.steps, prune, screen, word, real, side)
+        unclear, bound = rough_best(word, real, i * stride, side, i)
         if unclear or small > 0.0:
             settle(graph, i, bound, small, criterion)
 
@@ -259,7 +273,7 @@ def spread_taint(graph, steps, limit, rim, low, high):
     nodes stay as they are. Newly tainted are ``rim[low:high]``; what is tainted now is put behind. Return where
     it ends.
     """
-    word, real, taint, best = graph.word, graph.real, graph.taint, graph.best
+    word, real, side, byte = graph.word, graph.real, graph.side, graph.byte
     stride = MEANS + 2 * LANES * len(steps)
     end = high
     for q in range(low, high):
@@ -268,8 +282,8 @@ def spread_taint(graph, steps, limit, rim, low, high):
             block = block_at(word, i * stride, number)
             for k in range(BLOCK):
                 j = np.int64(get(word, block + NAME + k))
-                if taint[j] == 0:
-                    taint[j] = 1
+                if get(byte, j * BYTES + TAINT) == 0:
+                    put(byte, j * BYTES + TAINT, 1)
                     rim[end] = j
                     end += 1
     near = end
@@ -279,10 +293,10 @@ def spread_taint(graph, steps, limit, rim, low, high):
             block = block_at(word, i * stride, number)
             for k in range(BLOCK):
                 j = np.int64(get(word, block + NAME + k))
-                if taint[j] == 0 and best[j] == i:
+                if get(byte, j * BYTES + TAINT) == 0 and get(side, j * SIDE + BEST) == i:
                     rough = np.float64(get(real, j * stride + BEST_COST))
                     if rough - np.float64(get(real, j * stride + ERROR)) < limit:
-                        taint[j] = 1
+                        put(byte, j * BYTES + TAINT, 1)
                         rim[end] = j
                         end += 1
     return end

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from landslip.objects.best import exact_best
+from landslip.objects.best import settle
 from landslip.objects.compiled import (
     compiled,
     first_bit,
@@ -27,10 +27,14 @@ from landslip.objects.costs import (
 )
 from landslip.objects.layout import (
     ALIVE,
+    BEST,
     BEST_COST,
     BLOCK,
     BLOCKS,
+    BOX,
+    BYTES,
     COST,
+    DIRTY,
     EDGES,
     ERROR,
     HAS_BELOW,
@@ -39,9 +43,14 @@ from landslip.objects.layout import (
     MEANS,
     MORE,
     NAME,
+    PARENT,
     ROOM,
+    SIDE,
     SIZE,
+    SLOT,
+    STATE,
     STRAY,
+    TAINT,
     VALID,
 )
 
@@ -180,7 +189,7 @@ def fill_graph(image, link, direction, row0, col0, width, bare, criterion, prune
     pixel of its object, or -1.
     """
     rows = link.shape[0]
-    slot, forest = graph.slot, graph.forest
+    side, forest = graph.side, graph.forest
     filled, listed = 0, 0
     before_last, last = 0, 0
     for r in range(rows + 2):  # lists follow two rows behind, when all that they name is filled and still at hand
@@ -191,14 +200,14 @@ def fill_graph(image, link, direction, row0, col0, width, bare, criterion, prune
         listed = before_last
     for p in range(forest.size):
         if forest[p] != -1:
-            forest[p] = slot[-2 - forest[p]]
+            forest[p] = side[SIDE * (-2 - np.int64(forest[p])) + SLOT]
 
 
 @compiled
 def _fill_nodes(image, direction, r, first, row0, col0, width, bare, criterion, screen, graph):
     # the objects whose first pixel is in a row; returns the number of the next
-    word, real, exact, box, pixel, slot = graph.word, graph.real, graph.exact, graph.box, graph.pixel, graph.slot
-    state, dirty, taint, parent, forest = graph.state, graph.dirty, graph.taint, graph.parent, graph.forest
+    word, real, exact, side, byte = graph.word, graph.real, graph.exact, graph.side, graph.byte
+    pixel, forest = graph.pixel, graph.forest
     bands, rows, cols = image.shape
     padded = exact.shape[1] >> 1
     i = np.int64(first)
@@ -212,12 +221,14 @@ def _fill_nodes(image, direction, r, first, row0, col0, width, bare, criterion, 
         elif d == 4 and direction[r + 1, c] == 2:
             r2 = r + 1
         pixel[i] = (row0 + r) * width + col0 + c
-        slot[i] = r * cols + c
         pair = r2 != r or c2 != c
-        put(box, 4 * i, row0 + r)
-        put(box, 4 * i + 1, col0 + c)
-        put(box, 4 * i + 2, -(row0 + r2 + 1))
-        put(box, 4 * i + 3, -(col0 + c2 + 1))
+        own = i * SIDE
+        put(side, own + BOX, row0 + r)
+        put(side, own + BOX + 1, col0 + c)
+        put(side, own + BOX + 2, -(row0 + r2 + 1))
+        put(side, own + BOX + 3, -(col0 + c2 + 1))
+        put(side, own + PARENT, i)
+        put(side, own + SLOT, r * cols + c)
         for b in range(bands, padded):
             exact[i, b] = 0.0
             exact[i, padded + b] = 0.0
@@ -225,14 +236,13 @@ def _fill_nodes(image, direction, r, first, row0, col0, width, bare, criterion, 
             x1, x2 = np.float64(image[b, r, c]), np.float64(image[b, r2, c2])
             exact[i, b] = (1.0 * x1 + 1.0 * x2) / 2.0 if pair else x1
             exact[i, padded + b] = scatter_of(1.0, 1.0, 2.0, 0.0, 0.0, x1 - x2) if pair else 0.0
-        set_record(criterion.steps, word, real, exact, box, i, 2 if pair else 1, 6 if pair else 4, screen)
-        state[i] = ALIVE
-        parent[i] = i
-        dirty[i] = 1
+        set_record(criterion.steps, word, real, exact, side, i, 2 if pair else 1, 6 if pair else 4, screen)
         near = (
             (bare[0] and r < 3) or (bare[1] and r2 >= rows - 3) or (bare[2] and c < 3) or (bare[3] and c2 >= cols - 3)
         )
-        taint[i] = 1 if near else 0
+        put(byte, i * BYTES + STATE, ALIVE)
+        put(byte, i * BYTES + DIRTY, 1)
+        put(byte, i * BYTES + TAINT, 1 if near else 0)
         i += 1
     return i
 
@@ -240,12 +250,12 @@ def _fill_nodes(image, direction, r, first, row0, col0, width, bare, criterion, 
 @compiled
 def _fill_lists(link, direction, low, high, criterion, prune, screen, graph):
     # the lists of a range of nodes, one block each, and their least pairs
-    word, real, box, slot, forest, best = graph.word, graph.real, graph.box, graph.slot, graph.forest, graph.best
+    word, real, side, forest = graph.word, graph.real, graph.side, graph.forest
     steps = criterion.steps
     cols = link.shape[1]
     stride = MEANS + 2 * LANES * len(steps)
     for i in range(low, high):
-        first = np.int64(slot[i])
+        first = np.int64(get(side, i * SIDE + SLOT))
         r, c = first // cols, first % cols
         record = i * stride
         put(word, record + BLOCKS, 1)
@@ -292,17 +302,17 @@ def _fill_lists(link, direction, low, high, criterion, prune, screen, graph):
                 worst = max(worst, get(real, there + ERROR))
             else:
                 edges = get(word, record + EDGES + k)
-                f, error = kept(*rough_cost(steps, word, real, box, i, j, edges, screen), prune)
+                f, error = kept(*rough_cost(steps, word, real, side, i, j, edges, screen), prune)
                 worst = max(worst, error)
             put(real, record + COST + k, f)
         put(real, record + ERROR, worst)
         lowest = least(real, record + COST)
         bound = lowest + (worst + worst)
         bits = within(real, record + COST, bound)
-        best[i] = get(word, record + NAME + first_bit(bits)) if lowest < np.inf else -1
+        put(side, i * SIDE + BEST, get(word, record + NAME + first_bit(bits)) if lowest < np.inf else -1)
         put(real, record + BEST_COST, lowest)
         if lowest < np.inf and bits & (bits - 1):
-            best[i], real[record + BEST_COST] = exact_best(graph, i, bound, 0.0, criterion)
+            settle(graph, i, bound, 0.0, criterion)
 
 
 @inlined

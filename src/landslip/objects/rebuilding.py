@@ -29,10 +29,13 @@ from landslip.objects.costs import (
     rough_cost,
 )
 from landslip.objects.layout import (
+    BEST,
     BEST_COST,
     BLOCK,
     BLOCKS,
+    BYTES,
     COST,
+    DIRTY,
     EDGES,
     ERROR,
     LANES,
@@ -42,8 +45,11 @@ from landslip.objects.layout import (
     MORE,
     NAME,
     OPEN,
+    PARENT,
     POOL,
     ROOM,
+    SIDE,
+    STATE,
 )
 
 AHEAD = 4
@@ -56,15 +62,13 @@ and how many may be waiting for that."""
 
 
 @inlined
-def _fetch_neighbours(word, box, parent, mark, best, record, stride):
+def _fetch_neighbours(word, side, mark, record, stride):
     for k in range(BLOCK):
         j = np.int64(get(word, record + NAME + k))
         for line in range(0, stride, LINE):
             prefetch(word, j * stride + line)
-        prefetch(box, 4 * j)
-        prefetch(parent, j)
+        prefetch(side, j * SIDE)
         prefetch(mark, j)
-        prefetch(best, j)
 
 
 @inlined
@@ -89,8 +93,7 @@ def rebuild(
     ``stamp`` on that grow from list to list. Return the new cursor, how many wait, those beyond the range, and
     the next stamp.
     """
-    word, real, box = graph.word, graph.real, graph.box
-    state, dirty, parent, best = graph.state, graph.dirty, graph.parent, graph.best
+    word, real, side, byte = graph.word, graph.real, graph.side, graph.byte
     steps = criterion.steps
     stride = MEANS + 2 * LANES * len(steps)
     room_for = (largest + 1) * BLOCK + 1
@@ -108,24 +111,24 @@ def rebuild(
             far = np.int64(get(merged, q + 2 * AHEAD))
             prefetch(word, far * stride)
             prefetch(word, far * stride + LINE)
-            far = np.int64(get(best, far))
+            far = np.int64(get(side, far * SIDE + BEST))
             prefetch(word, far * stride)
             prefetch(word, far * stride + LINE)
         if q + AHEAD < first + count:
             near = np.int64(get(merged, q + AHEAD)) * stride
-            _fetch_neighbours(word, box, parent, mark, best, near, stride)
+            _fetch_neighbours(word, side, mark, near, stride)
             prefetch(word, np.int64(get(word, near + MORE)) * POOL)
-            near = np.int64(get(best, np.int64(get(merged, q + AHEAD)))) * stride
-            _fetch_neighbours(word, box, parent, mark, best, near, stride)
+            near = np.int64(get(side, np.int64(get(merged, q + AHEAD)) * SIDE + BEST)) * stride
+            _fetch_neighbours(word, side, mark, near, stride)
             prefetch(word, np.int64(get(word, near + MORE)) * POOL)
         if q + AHEAD // 2 < first + count:
             near = np.int64(get(merged, q + AHEAD // 2))
             _fetch_more(word, near * stride, stride)
-            _fetch_more(word, np.int64(get(best, near)) * stride, stride)
+            _fetch_more(word, np.int64(get(side, near * SIDE + BEST)) * stride, stride)
         i = np.int64(get(merged, q))
-        other = np.int64(get(best, i))
+        other = np.int64(get(side, i * SIDE + BEST))
         record = i * stride
-        put(dirty, i, token)
+        put(byte, i * BYTES + DIRTY, token)
         # join the two lists under the names that hold after this pass; the first place is for i itself
         put(names, 0, i)
         put(mark, i, stamp)
@@ -135,7 +138,7 @@ def rebuild(
             for number in range(np.int64(get(word, source + BLOCKS))):
                 block = block_at(word, source, number)
                 for k in range(BLOCK):
-                    j = np.int64(get(parent, np.int64(get(word, block + NAME + k))))
+                    j = np.int64(get(side, np.int64(get(word, block + NAME + k)) * SIDE + PARENT))
                     at = lower(np.int64(get(mark, j)) - stamp, end)
                     put(mark, j, stamp + at)
                     put(names, at, j)
@@ -147,14 +150,14 @@ def rebuild(
         tell = 0
         for e in range(1, end):
             j = np.int64(get(names, e))
-            f, error = rough_cost(steps, word, real, box, i, j, get(edges, e), screen)
+            f, error = rough_cost(steps, word, real, side, i, j, get(edges, e), screen)
             put(costs, e, f if not f - error >= prune else never)
             put(errors, e, error)
             worst = error if error > worst else worst
             doubt += error
-            put(dirty, j, token)
+            put(byte, j * BYTES + DIRTY, token)
             put(told, tell, e)
-            tell += get(state, j) != token  # else it finds the same cost itself
+            tell += get(byte, j * BYTES + STATE) != token  # else it finds the same cost itself
         if not doubt < UNSURE:
             for e in range(1, end):
                 f, error = kept(get(costs, e), get(errors, e), prune)
@@ -170,8 +173,8 @@ def rebuild(
             if blocks > LONG:
                 if low <= j < high:
                     put(waiting, open_nodes, j)
-                    open_nodes += get(best, j) != OPEN
-                    put(best, j, OPEN)
+                    open_nodes += get(side, j * SIDE + BEST) != OPEN
+                    put(side, j * SIDE + BEST, OPEN)
                     put(real, there + BEST_COST, unknown)
                 else:
                     beyond = _append(beyond, strangers, j)
@@ -201,12 +204,12 @@ def rebuild(
                 larger = get(real, there + ERROR)
                 larger = error if error > larger else larger
                 put(real, there + ERROR, larger)
-                rival, rough = get(best, j), get(real, there + BEST_COST)
+                rival, rough = get(side, j * SIDE + BEST), get(real, there + BEST_COST)
                 margin = larger + larger + always
                 better = f < rough - margin
                 keep = (rival != i) & (rival != other) & ((f > rough + margin) | (f == never))
                 lost = not (better | keep)
-                put(best, j, OPEN if lost else (i if better else np.int64(rival)))
+                put(side, j * SIDE + BEST, OPEN if lost else (i if better else np.int64(rival)))
                 put(real, there + BEST_COST, unknown if lost else (f if better else rough))
                 put(later, soon & (RING - 1), j)
                 soon += lost & (rival != OPEN)
@@ -220,7 +223,7 @@ def rebuild(
             # what the list still says of nodes that are yet to be joined will be put right when they tell
             j = np.int64(get(later, done & (RING - 1)))
             done += 1
-            unclear, bound = rough_best(word, real, j * stride, best, j)
+            unclear, bound = rough_best(word, real, j * stride, side, j)
             if unclear or small > 0.0:
                 settle(graph, j, bound, small, criterion)
         # keep the list where there is room for it
@@ -247,7 +250,7 @@ def rebuild(
         put(word, record + BLOCKS, size)
         put(word, other * stride + BLOCKS, 0)
         put(real, record + ERROR, worst)
-        unclear, bound = rough_best(word, real, record, best, i)
+        unclear, bound = rough_best(word, real, record, side, i)
         if unclear or small > 0.0:
             settle(graph, i, bound, small, criterion)
     for k in range(done, soon):
@@ -270,6 +273,6 @@ def _append(numbers, count, number):
 @compiled
 def _look_again(graph, i, small, criterion):
     stride = MEANS + 2 * LANES * len(criterion.steps)
-    unclear, bound = rough_best(graph.word, graph.real, i * stride, graph.best, i)
+    unclear, bound = rough_best(graph.word, graph.real, i * stride, graph.side, i)
     if unclear or small > 0.0:
         settle(graph, i, bound, small, criterion)
