@@ -23,7 +23,8 @@ def pair_cost(graph, i, j, shared, criterion):
 
 @numba.njit
 def fill(graph, i, n, perimeter, criterion, screen):
-    costs.set_record(criterion.steps, graph.word, graph.real, graph.exact, graph.side, i, n, perimeter, screen)
+    around = compiled.half_around(graph.side, i, i)
+    costs.set_record(criterion.steps, graph.word, graph.real, graph.exact, i, n, perimeter, around, screen)
 
 
 @numba.njit

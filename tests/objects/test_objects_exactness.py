@@ -106,13 +106,13 @@ def test_windows_too_small_are_caught_and_run_again(monkeypatch):
 def test_without_the_proof_small_windows_would_be_wrong(monkeypatch):
     image = landscape(3)
     whole = planned(image, 30, Plan((150, 170), 1, 0))
-    honest = tiling.first.fill_graph
+    honest = tiling.filling.fill_graph
 
     def blind(*arguments):
         honest(*arguments)
         arguments[-1].flags(TAINT)[:] = 0
 
-    monkeypatch.setattr(tiling.first, "fill_graph", blind)
+    monkeypatch.setattr(tiling.filling, "fill_graph", blind)
     try:
         tiled = planned(image, 30, Plan((50, 50), 6, 2))
     except AssertionError as error:

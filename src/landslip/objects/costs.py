@@ -265,13 +265,13 @@ def write_rough(typing, steps, real, exact, record, row, n, offset, weights):
 
 
 @inlined
-def set_record(steps, word, real, exact, side, i, n, perimeter, screen):
-    """Fill a node's record from its exact statistics."""
+def set_record(steps, word, real, exact, i, n, perimeter, around, screen):
+    """Fill a node's record from its exact statistics; ``around`` is half the circumference of its bounding box."""
     record = i * (MEANS + 2 * LANES * len(steps))
     put(word, record + SIZE, n)
     put(word, record + PERIMETER, perimeter)
     color = write_rough(steps, real, exact, record, i, np.float64(n), screen.offset, screen.weights)
-    shape = rough_shape(np.float32(n), np.float32(perimeter), np.float32(half_around(side, i, i)), screen)
+    shape = rough_shape(np.float32(n), np.float32(perimeter), np.float32(around), screen)
     put(real, record + HETEROGENEITY, color + shape)
 
 

@@ -10,6 +10,7 @@ from landslip.objects.compiled import (
     block_at,
     compiled,
     get,
+    half_around,
     inlined,
     prefetch,
     put,
@@ -205,7 +206,7 @@ def place_part(part, graph, steps, first, part_pool, pool, screen):
         shift = np.int64(pool - part_pool)
         put(to_word, record + MORE, np.int64(get(word, source + MORE)) + shift)
         n, perimeter = get(word, source + SIZE), get(word, source + PERIMETER)
-        set_record(steps, to_word, to_real, to_exact, to_side, i, n, perimeter, screen)
+        set_record(steps, to_word, to_real, to_exact, i, n, perimeter, half_around(to_side, i, i), screen)
         for number in range(np.int64(get(word, source + BLOCKS))):
             block, to = block_at(word, source, number), block_at(to_word, record, number)
             if number:

@@ -21,6 +21,7 @@ from landslip.objects.compiled import (
     compiled,
     first_bit,
     get,
+    half_around,
     inlined,
     join_boxes,
     named,
@@ -134,7 +135,7 @@ def select(graph, living, low, living_end, previous, token, limit, criterion, sc
         join_exact(steps, exact, s, d, n1, n2)
         join_boxes(side, s, d)
         perimeter = get(word, at + PERIMETER) + get(word, gone + PERIMETER) - 2 * shared
-        set_record(steps, word, real, exact, side, s, size_1 + size_2, perimeter, screen)
+        set_record(steps, word, real, exact, s, size_1 + size_2, perimeter, half_around(side, s, s), screen)
         put(byte, s * BYTES + STATE, token)
         put(byte, d * BYTES + STATE, DEAD)
         put(side, d * SIDE + PARENT, s)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landslip.objects import handover
+from landslip.objects import filling, handover
 from landslip.objects import pixels as first
 from landslip.objects.layout import (
     LANES,
@@ -209,14 +209,16 @@ def first_pass(
     direction = arena.empty((rows, cols), np.uint8)
     first.pixel_pairs(image, link, task.criterion, task.limit, window.row, window.col, width, direction)
     forest = np.empty(rows * cols, np.int32) if arena is NO_ARENA else arena.empty(rows * cols, np.int32)
-    nodes = first.number_nodes(link, direction, forest)
+    first.pair_up(direction)
+    firsts = arena.empty(rows * cols, np.int32)
+    nodes = first.number_nodes(link, direction, forest, firsts)
     if not nodes:
         return None, forest, link, (low, high)
     bare = np.array([window.row > 0, window.row + rows < task.shape[0], window.col > 0, window.col + cols < width])
     graph = empty_graph(nodes, nodes + 64, steps, forest, arena)
     screen = make_screen(task.criterion, low, high)
     place = (window.row, window.col, width, bare)
-    first.fill_graph(image, link, direction, *place, task.criterion, at_least(task.prune), screen, graph)
+    filling.fill_graph(image, link, direction, firsts, *place, task.criterion, at_least(task.prune), screen, graph)
     used = pool_start(nodes, record_words(steps))
     merger = Merger(graph, used, task.criterion, screen, task.prune, workers, alive=nodes, arena=arena)
     return merger, forest, link, (low, high)
