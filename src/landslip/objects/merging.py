@@ -145,6 +145,7 @@ class Merger:
         shares = len(self.workers.ranges(nodes)[0])
         self._waiting = arena.empty(nodes + shares, np.int32)
         self._living = arena.empty(nodes, np.int32)
+        self._living_ends: list[int] = []
         self._list_living()
         for _ in range(min(self.workers.threads, shares)):
             self._marks.put(Marks(arena.empty(nodes, np.int32)))
@@ -206,9 +207,9 @@ class Merger:
         previous, token = self.token, self._next_token()
         lows, highs = self._ranges()
         common = (self.criterion, self.screen)
-        rules = (previous, token, limit, *common, self._merged)
+        asked = (previous, token, limit, *common, self._merged)
         found = self.workers.map(
-            lambda low, end: steps.select(self.graph, self._living, low, end, *rules), lows, self._living_ends
+            lambda low, end: steps.select(self.graph, self._living, low, end, *asked), lows, self._living_ends
         )
         counts = [one[0] for one in found]
         self._living_ends = [one[4] for one in found]

@@ -349,8 +349,8 @@ def _attempt(
     handover.root_forest(forest)
     mine, own = merger.scratch()
     edges = (inner.row, inner.row + inner.rows, inner.col, inner.col + inner.cols)
-    place = (window.row, window.col, window.cols)
-    proven, nodes, more = handover.judge_window(graph, merger.living(), steps, *place, *edges, mine, own)
+    corner = (window.row, window.col, window.cols)
+    proven, nodes, more = handover.judge_window(graph, merger.living(), steps, *corner, *edges, mine, own)
     if not proven:
         return None
     part = empty_part(nodes, more, ranges[0].size)
