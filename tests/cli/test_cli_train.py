@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 
+from helpers.maps import pixels_box, scene_layers, write_scene
 from landslip.bundle import Bundle
 from landslip.cli.app import main
 from landslip.data.tileset import TileSet
+from landslip.splits import SPLIT, TEST, load_part
 
 REAL = Path("../shared/data")
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="the real data in ../shared/data are absent")
@@ -121,6 +124,26 @@ def test_prepared_patches_train_with_object_layers(run, patches, tmp_path):
     code, _, err = run("train", config, "--out", tmp_path / "run", "--quiet")
     assert (code, err) == (0, "")
     assert Bundle.load(tmp_path / "run").recipe == tiles.recipe
+
+
+def test_a_run_on_a_scene_is_scored_on_its_own_test_part(run, tmp_path):
+    layers = scene_layers((128, 256), seed=3)
+    slides = [pixels_box(row, col, 9, 9) for row in range(4, 120, 24) for col in range(4, 250, 24)]
+    place = write_scene(tmp_path / "scene", layers, landslides=slides)
+    own = "[split]\ntile = 32\nblock_tiles = 1\nbuffer_px = 8\n"
+    text = f'[data]\nscene = "{place.path}"\n{own}{TRAIN}'
+    code, _, err = run("train", write(tmp_path / "c.toml", text), "--out", tmp_path / "run", "--quiet")
+    assert (code, err) == (0, "")
+    words = ("evaluate", tmp_path / "run", "--scene", place.path, "--held-out", "--out", tmp_path / "out", "--json")
+    code, out, err = run(*words, "--quiet")
+    assert (code, err) == (0, "")
+    content = json.loads(out)
+    assert content["held_out"] is True
+    part = load_part(tmp_path / "run" / SPLIT, 0)
+    assert 0 < content["counted_pixels"] <= np.count_nonzero(part == TEST)
+    with rasterio.open(tmp_path / "out" / "comparison.tif") as dataset:
+        assert not (dataset.read(1) != 255)[part != TEST].any()
+    assert run("evaluate", tmp_path / "run", "--patches", place.path, "--held-out")[0] == 2
 
 
 def test_prepare_makes_the_layers_that_are_asked_for(run, patches, tmp_path):

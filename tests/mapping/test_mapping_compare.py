@@ -13,10 +13,12 @@ from landslip.bundle import Bundle
 from landslip.errors import FormatError, InputError
 from landslip.mapping.compare import compare_map, evaluate_scene
 from landslip.mapping.config import MapConfig
-from landslip.mapping.ground import trained_here
+from landslip.mapping.ground import held_out, trained_here
 from landslip.mapping.probability.network import Member
 from landslip.mapping.run import map_scene
 from landslip.recipe import LayerStatistics, Recipe
+from landslip.scene.store import Scene
+from landslip.splits import SPLIT, TEST, TRAIN, Split, save_splits
 
 CONFIG = MapConfig.from_dict(
     {
@@ -99,6 +101,58 @@ def test_scores_can_be_kept_to_an_area_or_out_of_it(scene, tmp_path):
     whole = compare_map(result, scene, tmp_path / "whole")
     assert inside.pixels + beyond.pixels == whole.pixels
     assert inside.content["within"]["name"] == "west.gpkg"
+
+
+def trained_in(scene, name="scene"):
+    return Bundle({}, MODEL.recipe, 0.5, {}, training={"grounds": [{"path": name, "grid": scene.grid.to_dict()}]})
+
+
+def kept_split(folder, scene):
+    """The west trains, the east tests."""
+    part = np.full(scene.grid.shape, TRAIN, np.uint8)
+    part[:, 40:] = TEST
+    save_splits(folder / SPLIT, [Split(part, np.zeros(part.shape, np.int32))])
+    return part == TEST
+
+
+def test_only_the_test_part_of_the_runs_own_split_is_scored(scene, tmp_path):
+    test = kept_split(tmp_path / "run", scene)
+    mask = held_out(tmp_path / "run", trained_in(scene), scene)
+    assert np.array_equal(mask, test)
+    found = evaluate_scene(MODEL, scene, tmp_path / "out", CONFIG, held_out=mask)
+    assert (found.pixels.tp, found.pixels.fp, found.pixels.fn) == (0, 25, 0)
+    assert found.content["counted_pixels"] == 60 * 40
+    assert found.content["held_out"] is True
+    run = tmp_path / "runs" / "unet" / "seed0-fold1"  # a study keeps the splits of its runs
+    kept_split(tmp_path, scene)
+    (tmp_path / SPLIT).rename(tmp_path / "split-fold1.npz")
+    run.mkdir(parents=True)
+    with pytest.raises(InputError, match="the run kept no split"):
+        held_out(run, trained_in(scene), scene)
+    (run / "scores.json").write_text("{}")
+    assert np.array_equal(held_out(run, trained_in(scene), scene), test)
+
+
+def test_a_test_part_that_cannot_be_had_is_one_line(scene, tmp_path):
+    elsewhere = write_scene(tmp_path / "east", {"red": np.zeros((60, 80), np.float32)}, corner=(0, 500))
+    with pytest.raises(InputError, match=r"was not trained in this scene \(but in: east\); leave --held-out away"):
+        held_out(tmp_path, trained_in(elsewhere, "east"), scene)
+    with pytest.raises(InputError, match=r"not trained in this scene \(but in: no scene that it knows of\)"):
+        held_out(tmp_path, Bundle({}, MODEL.recipe, 0.5, {}), scene)
+    with pytest.raises(InputError, match=r"the run kept no split .* --within or --outside"):
+        held_out(tmp_path / "run", trained_in(scene), scene)
+    save_splits(tmp_path / "run" / SPLIT, [Split(np.zeros((3, 4), np.uint8), np.zeros((3, 4), np.int32))])
+    with pytest.raises(FormatError, match=r"the split is of a scene of \(3, 4\), .* has \(60, 80\); train again"):
+        held_out(tmp_path / "run", trained_in(scene), scene)
+
+
+def test_a_damaged_inventory_is_told_before_anything_is_mapped(scene, tmp_path):
+    (scene.path / "inventory.gpkg").write_bytes(b"no database")
+    with pytest.raises(
+        FormatError, match=r"inventory\.gpkg: the scene's inventory cannot be read; build the scene again"
+    ):
+        evaluate_scene(MODEL, Scene.open(scene.path), tmp_path / "out", CONFIG)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_scene_without_inventory_is_refused(tmp_path, make_scene):

@@ -10,10 +10,12 @@ from helpers.maps import pixels_box, scene_layers, write_scene
 from landslip.errors import CoverageError, CRSMismatchError, GridMismatchError, InputError
 from landslip.mapping.config import FilterConfig, PolygonConfig
 from landslip.mapping.landslides.attributes import VOLUME_RELATIONS, confidence
+from landslip.mapping.landslides.filters import check_masks
 from landslip.mapping.landslides.find import find_landslides, open_objects
 from landslip.mapping.landslides.outlines import outline
 from landslip.mapping.landslides.splitting import split_outlines
 from landslip.rasters import RasterSpec, write_raster
+from landslip.windows import Window
 
 PLAIN = PolygonConfig(min_area_m2=0, fill_holes_m2=0)
 
@@ -128,6 +130,29 @@ def test_minimum_area_and_holes_are_counted(tmp_path):
 def test_threshold_takes_the_pixels_that_read_it(tmp_path):
     scene = slope_scene(tmp_path / "scene")
     assert len(find(scene, boxes((60, 60), (5, 5, 3, 3), value=0.7), threshold=0.7)) == 1
+
+
+@pytest.mark.parametrize("nodata", [None, 255])
+def test_masks_that_cover_a_part_of_the_scene_are_told(tmp_path, caplog, nodata):
+    scene = write_scene(tmp_path / "scene", scene_layers((60, 60)))
+    spec = RasterSpec(scene.grid, "uint8", ("class",), nodata=nodata, average=False)
+    whole = np.full((1, 60, 60), 10, np.uint8)
+    write_raster(tmp_path / "whole.tif", whole, spec)
+    if nodata is None:  # a narrow raster
+        sliver = spec.grid.crop(Window(0, 0, 60, 3))
+        write_raster(tmp_path / "sliver.tif", whole[..., :3], RasterSpec(sliver, "uint8", ("class",), average=False))
+    else:  # one that has values in a narrow part
+        whole[..., 3:] = nodata
+        write_raster(tmp_path / "sliver.tif", whole, spec)
+    check_masks(scene.grid, FilterConfig(land_cover=tmp_path / "whole.tif", exclude_classes=(50,)))
+    assert not caplog.records
+    check_masks(scene.grid, FilterConfig(land_cover=tmp_path / "sliver.tif", exclude_classes=(50,)))
+    line = caplog.records[0].getMessage()
+    assert line.endswith(
+        "sliver.tif: the land cover covers 5% of the scene; landslides elsewhere are not filtered by it"
+    )
+    check_masks(scene.grid, FilterConfig(water=tmp_path / "sliver.tif"))
+    assert "the water mask covers 5% of the scene" in caplog.records[1].getMessage()
 
 
 def test_filters_are_counted_each(tmp_path):

@@ -10,15 +10,18 @@ from pydantic import ValidationError
 from scipy import ndimage
 
 from landslip.data.tileset import Part
-from landslip.errors import ConfigError, SplitError
+from landslip.errors import ConfigError, FormatError, SplitError
 from landslip.splits import (
     PART_NAMES,
+    SPLIT,
     TEST,
     TRAIN,
     UNUSED,
     VALIDATION,
     SplitConfig,
     check_parts,
+    load_part,
+    save_splits,
     split_patches,
     split_scene,
 )
@@ -130,6 +133,37 @@ def test_folds_test_every_pixel_once():
     assert max(shares) - min(shares) < 0.05
     for part in parts:
         assert gap(part, TRAIN, TEST) > 8
+
+
+@pytest.mark.parametrize(
+    ("tile", "folds", "message"),
+    [
+        (128, 100, "folds = 100: over 600 pixels of the data a stripe would have 6.0, and needs 64; choose at most 9"),
+        (1280, 2, "folds = 2: over 600 pixels .* needs 640; the data are too small for folds, leave them out"),
+    ],
+)
+def test_stripes_too_thin_for_tiles_are_refused(tile, folds, message):
+    with pytest.raises(SplitError, match=message):
+        split_scene(np.ones((400, 600), bool), SplitConfig(tile=tile, folds=folds))
+
+
+def test_more_folds_than_columns_of_patches_are_refused():
+    row, col = (grid.ravel() for grid in np.mgrid[:6, :8])
+    with pytest.raises(SplitError, match=r"over 8 rows or columns of patches .* choose at most 8"):
+        split_patches(row, col, np.zeros(48), SplitConfig(folds=9), check=False)
+
+
+def test_splits_are_kept_as_they_are_and_damaged_ones_refused(tmp_path):
+    usable, _ = ragged()
+    splits = [split_scene(usable, SplitConfig(tile=32)), split_scene(usable[:200], SplitConfig(tile=32))]
+    save_splits(tmp_path / SPLIT, splits)
+    for i, split in enumerate(splits):
+        assert np.array_equal(load_part(tmp_path / SPLIT, i), split.part)
+    with pytest.raises(FormatError, match=r"split\.npz: the split is damaged, or of other scenes; make it again"):
+        load_part(tmp_path / SPLIT, 2)
+    (tmp_path / SPLIT).write_bytes((tmp_path / SPLIT).read_bytes()[:200])
+    with pytest.raises(FormatError, match="the split is damaged"):
+        load_part(tmp_path / SPLIT, 0)
 
 
 def test_given_region_is_the_test_region():

@@ -225,6 +225,22 @@ def test_folds_are_pooled(study_settings, tmp_path):
     assert result.content["claims"] is False
 
 
+def test_folds_that_cannot_be_are_said_before_any_layer_is_built(study_settings, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "prepare", lambda *_: pytest.fail("layers were built"))
+    area = make_area()
+    area.label[:, :200] = 0
+    monkeypatch.setattr(module, "open_source", lambda *_args, **_more: Source((area,)))
+    split = study_settings.split.model_copy(update={"folds": 4})
+    with pytest.raises(
+        SplitError, match=r"fold0 \(stripe 1 of 4\), the scene: not a single landslide in the test part"
+    ):
+        run_study(study_settings.model_copy(update={"split": split}), tmp_path / "out", report=False)
+    split = study_settings.split.model_copy(update={"folds": 100})
+    with pytest.raises(SplitError, match=r"folds = 100: over 512 pixels .* choose at most 32"):
+        run_study(study_settings.model_copy(update={"split": split}), tmp_path / "out", report=False)
+    assert not list((tmp_path / "out").glob("*.npz"))
+
+
 def test_unknown_training_settings_are_named(study_settings, tmp_path):
     wrong = study_settings.model_copy(update={"train": {"epoch": 3}})
     with pytest.raises(ConfigError, match=r"^\[train\]: unknown key 'epoch'; did you mean 'epochs'"):
@@ -317,7 +333,7 @@ def test_fold_without_a_landslide_is_named(study_settings, monkeypatch, tmp_path
     monkeypatch.setattr(module, "open_source", lambda *_args, **_more: Source((nowhere,)))
     split = study_settings.split.model_copy(update={"folds": 4})
     settings = study_settings.model_copy(update={"split": split, "only": ("forest",)})
-    message = r"fold0 \(stripe 1 of 4\), the scene: not a single landslide in the test part; choose another test_side"
+    message = r"fold0 \(stripe 1 of 4\), the scene: not a single landslide in the test part; choose fewer folds"
     with pytest.raises(SplitError, match=message):
         run_study(settings, tmp_path / "out", report=False)
 

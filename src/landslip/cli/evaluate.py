@@ -34,6 +34,10 @@ def command(
     outside: Annotated[
         Path | None, typer.Option("--outside", help="With --scene: score outside these polygons only.")
     ] = None,
+    own_test: Annotated[
+        bool,
+        typer.Option("--held-out", help="With --scene: score only the test part of the run's own split."),
+    ] = False,
     resume: Resume = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -49,8 +53,8 @@ def command(
     if scene is not None and region:
         message = "--region has no effect with --scene; leave it out"
         raise typer.BadParameter(message)
-    if patches is not None and (within or outside):
-        message = "--within or --outside has no effect with --patches; leave it out"
+    if patches is not None and (within or outside or own_test):
+        message = "--held-out, --within or --outside has no effect with --patches; leave it out"
         raise typer.BadParameter(message)
     with session(quiet=quiet, debug=debug, as_json=json) as console:
         if patches is not None:
@@ -61,14 +65,14 @@ def command(
             return
         from landslip.bundle import Bundle
         from landslip.mapping.compare import evaluate_scene
-        from landslip.mapping.ground import warn_of_training_ground
+        from landslip.mapping.ground import held_out, warn_of_training_ground
         from landslip.mapping.prepare import member_of
         from landslip.scene.store import Scene
 
         assert scene is not None
         assert out is not None
         bundle, place = Bundle.load(run), Scene.open(scene)
-        if within is None and outside is None:
+        if within is None and outside is None and not own_test:
             warn_of_training_ground(bundle, place)
         compared = evaluate_scene(
             member_of(bundle, run.resolve().name),
@@ -76,6 +80,7 @@ def command(
             out,
             within=within,
             outside=outside,
+            held_out=held_out(run.resolve(), bundle, place) if own_test else None,
             resume=resume,
             progress=console.progress,
         )

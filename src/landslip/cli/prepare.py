@@ -42,7 +42,7 @@ def command(
         from landslip.study.single import count_tiles, prepare_tiles, tiles_config
 
         wanted = tuple(name.strip() for name in layers.split(",")) if layers else ()
-        tiles = prepare_tiles(tiles_config(patches, wanted, config), objects=True, progress=console.progress)
+        tiles = prepare_tiles(tiles_config(patches, wanted, config), objects=True, progress=console.progress).tiles
         tiles.save(out)
         counts = count_tiles(tiles)
         content = {"out": str(out), "layers": list(tiles.layers), "prevalence": tiles.prevalence(), **counts}

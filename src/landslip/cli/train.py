@@ -34,8 +34,8 @@ def command(
         from landslip.study.single import SingleConfig, prepare_tiles
 
         settings = SingleConfig.from_toml(config)
-        tiles = prepare_tiles(settings.tiles(), progress=console.progress)
-        found = check_up(tiles)
+        prepared = prepare_tiles(settings.tiles(), progress=console.progress)
+        found = check_up(prepared.tiles)
         if dry_run:
             console.result(found.to_dict(), found.text())
             return
@@ -43,7 +43,15 @@ def command(
             console.say(f"note: {remark}")
         from landslip.training import fit
 
-        bundle = fit(tiles, settings.train, out, resume=resume, progress=console.progress, settings=settings)
+        bundle = fit(
+            prepared.tiles,
+            settings.train,
+            out,
+            resume=resume,
+            progress=console.progress,
+            settings=settings,
+            beside=prepared.keep_splits,
+        )
         content = {
             "out": str(out),
             "threshold": bundle.threshold,

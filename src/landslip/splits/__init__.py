@@ -10,9 +10,11 @@ from landslip.splits.check import check_parts
 from landslip.splits.config import PART_NAMES, TEST, TRAIN, UNUSED, VALIDATION, SplitConfig
 from landslip.splits.patches import PatchSplit, split_patches
 from landslip.splits.scene import Split, split_scene
+from landslip.splits.store import SPLIT, load_part, save_splits
 
 __all__ = [
     "PART_NAMES",
+    "SPLIT",
     "TEST",
     "TRAIN",
     "UNUSED",
@@ -21,6 +23,8 @@ __all__ = [
     "Split",
     "SplitConfig",
     "check_parts",
+    "load_part",
+    "save_splits",
     "split_patches",
     "split_scene",
 ]

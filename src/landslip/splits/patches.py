@@ -13,7 +13,7 @@ from landslip.errors import SplitError
 from landslip.splits.check import check_parts
 from landslip.splits.config import TEST, TRAIN, UNUSED, VALIDATION, SplitConfig
 from landslip.splits.draw import best_draw
-from landslip.splits.regions import dilated, tested_region
+from landslip.splits.regions import check_stripes, dilated, tested_region
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,15 @@ def _test_patches(
             raise SplitError(message)
         return np.isin(region, config.test_regions)
     test = np.zeros(len(row), np.bool_)
+    grids = []
     for value in np.unique(region):
         inside = np.flatnonzero(region == value)
         r, c = row[inside] - row[inside].min(), col[inside] - col[inside].min()
         grid = np.zeros((int(r.max()) + 1, int(c.max()) + 1), np.bool_)
         grid[r, c] = True
+        grids.append(grid)
         test[inside] = tested_region(grid, config)[r, c]
+    check_stripes(grids, config, least=1, unit="rows or columns of patches")
     return test
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from landslip.errors import SplitError
 from landslip.splits.config import SplitConfig
 
 
@@ -24,6 +26,37 @@ def tested_region(usable: NDArray[np.bool_], config: SplitConfig) -> NDArray[np.
     if not from_far_end:
         line = line[::-1]
     return _across(line, usable.shape, along_cols)
+
+
+def check_stripes(usable: Sequence[NDArray[np.bool_]], config: SplitConfig, *, least: int, unit: str) -> None:
+    """Refuse folds whose stripes would be too thin to hold anything.
+
+    Parameters
+    ----------
+    usable
+        ``(rows, cols)`` usable pixels or patches, of each area; the longest side of any counts.
+    config
+        With ``folds``, or nothing is checked.
+    least
+        Fewest rows or columns of a stripe.
+    unit
+        What these are, for the message.
+
+    Raises
+    ------
+    SplitError
+        How many folds there may be.
+    """
+    lines = max(int(max(np.count_nonzero(area.any(axis=axis)) for axis in (0, 1))) for area in usable)
+    if config.folds * least <= lines:
+        return
+    most = lines // least
+    remedy = f"choose at most {most}" if most > 1 else "the data are too small for folds, leave them out"
+    message = (
+        f"folds = {config.folds}: over {lines} {unit} of the data a stripe would have {lines / config.folds:.1f}, "
+        f"and needs {least}; {remedy}"
+    )
+    raise SplitError(message)
 
 
 def _across(line: NDArray[np.bool_], shape: tuple[int, ...], along_cols: bool) -> NDArray[np.bool_]:

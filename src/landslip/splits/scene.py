@@ -13,7 +13,7 @@ from landslip.errors import SplitError
 from landslip.splits.check import check_parts
 from landslip.splits.config import TEST, TRAIN, UNUSED, SplitConfig
 from landslip.splits.draw import best_draw
-from landslip.splits.regions import dilated, tested_region
+from landslip.splits.regions import check_stripes, dilated, tested_region
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,8 @@ def split_scene(
         message = "split design 'supplied' is for patch sets that bring their own; use 'blocks' or 'random' for a scene"
         raise SplitError(message)
     block = _block_numbers(usable.shape, config.tile * config.block_tiles)
+    if test is None:
+        check_stripes([usable], config, least=config.tile // 2, unit="pixels")
     region = tested_region(usable, config) if test is None else test
     part = np.where(usable, np.uint8(TRAIN), np.uint8(UNUSED))
     part[usable & dilated(region, config.buffer_px)] = UNUSED

@@ -13,6 +13,7 @@ from landslip.data.tileset import TileSet
 from landslip.errors import ConfigError
 from landslip.files import FORMAT, atomic_path, check_format, read_json, sha256, write_json
 from landslip.progress import SILENT, Progress
+from landslip.splits import save_splits
 from landslip.study.areas import save_truth, truth_name
 from landslip.study.checks import check_settings
 from landslip.study.config import RowConfig, StudyConfig
@@ -21,6 +22,7 @@ from landslip.study.folds import Fold, plan_folds, suffix
 from landslip.study.guard import guard
 from landslip.study.prepare import Prepared, prepare
 from landslip.study.runs import Run, plan_runs
+from landslip.study.scene_tiles import check_tests
 from landslip.study.sources import Source, open_source
 from landslip.study.transfer import check_places, check_split
 
@@ -67,6 +69,8 @@ def make_plan(config: StudyConfig, folder: Path, *, progress: Progress = SILENT)
     layers = tuple(dict.fromkeys(name for row in rows for name in row.layers))
     layers = tuple(dict.fromkeys((*base, *layers)))
     folds = plan_folds(config, source)
+    if source.places is None:
+        check_tests(source, base, folds)
     prepared = {}
     with progress.task("building layers and tiles", len(folds)) as task:
         for fold in folds:
@@ -106,7 +110,7 @@ def _write_plan(
         one.tiles.save(folder / f"tiles{end}.npz")
         split = f"split{end}.npz" if one.splits else None
         if split:
-            _save_splits(folder / split, one)
+            save_splits(folder / split, one.splits)
         if source is not None and one.splits:
             save_truth(folder / truth_name(fold, folds), source, [split.part for split in one.splits])
         ids[fold.name] = sha256(folder / f"tiles{end}.npz")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from landslip.data.tileset import TileSet
-from landslip.splits import Split
+from landslip.splits import SPLIT, Split, save_splits
 from landslip.study.config import StudyConfig
 from landslip.study.folds import Fold
 from landslip.study.patch_tiles import patch_tiles
@@ -24,6 +25,11 @@ class Prepared:
 
     tiles: TileSet
     splits: tuple[Split, ...] = ()
+
+    def keep_splits(self, folder: Path) -> None:
+        """Leave the splits of scenes in a run's folder, so that it can be scored on its test part later."""
+        if self.splits:
+            save_splits(folder / SPLIT, self.splits)
 
 
 def prepare(source: Source, base: Sequence[str], layers: Sequence[str], fold: Fold, config: StudyConfig) -> Prepared:

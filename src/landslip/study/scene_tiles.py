@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from landslip.data.tiles import cut_tiles
 from landslip.data.tileset import Part, TileSet
+from landslip.errors import SplitError
 from landslip.layers.catalogue import Bands, bands_needed, require_bands
 from landslip.layers.fit import FittedRecipe, fit_recipe
 from landslip.splits import Split, SplitConfig, check_parts, split_scene
+from landslip.splits.regions import check_stripes, tested_region
 from landslip.study.config import DataConfig, StudyConfig
 from landslip.study.folds import Fold, named
 from landslip.study.sources import Area, Source
@@ -34,6 +36,27 @@ def split_scenes(source: Source, base: Sequence[str], fold: Fold, data: DataConf
     hits = np.concatenate([(area.label == 1).ravel() for area in source.areas])
     check_parts(parts, hits, where=named(fold, "the scene" if len(splits) == 1 else "the scenes"))
     return tuple(splits)
+
+
+def check_tests(source: Source, base: Sequence[str], folds: Sequence[Fold]) -> None:
+    """Refuse stripes that are too thin or hold no landslide, before the layers of any fold are built.
+
+    Raises
+    ------
+    SplitError
+        Which fold, and what to change.
+    """
+    stored = bands_needed(base)
+    usable = [(area.label == 1, area.usable(stored)) for area in source.areas if area.test is None]
+    for fold in folds:
+        if not fold.split.folds or not usable:
+            continue
+        for _, free in usable:
+            check_stripes([free], fold.split, least=fold.split.tile // 2, unit="pixels")
+        if not any((hit & free & tested_region(free, fold.split)).any() for hit, free in usable):
+            where = named(fold, "the scene" if len(source.areas) == 1 else "the scenes")
+            message = f"{where}: not a single landslide in the test part; choose fewer folds"
+            raise SplitError(message)
 
 
 def scene_tiles(

@@ -16,7 +16,7 @@ from landslip.splits import SplitConfig
 from landslip.study.config import DataConfig, StudyConfig
 from landslip.study.design import IMAGE, base_layers, layer_sets
 from landslip.study.folds import plan_folds
-from landslip.study.prepare import prepare
+from landslip.study.prepare import Prepared, prepare
 from landslip.study.sources import open_source
 from landslip.training import TrainConfig
 
@@ -45,7 +45,7 @@ class SingleConfig(Config):
         return TilesConfig(data=self.data, split=self.split, objects=self.objects, layers=self.train.layers)
 
 
-def prepare_tiles(config: TilesConfig, *, objects: bool = False, progress: Progress = SILENT) -> TileSet:
+def prepare_tiles(config: TilesConfig, *, objects: bool = False, progress: Progress = SILENT) -> Prepared:
     """Make tiles: read, split, fit the layers on training pixels, cut.
 
     Parameters
@@ -62,7 +62,7 @@ def prepare_tiles(config: TilesConfig, *, objects: bool = False, progress: Progr
     """
     if config.data.tiles is not None:
         tiles = TileSet.load(config.data.tiles)
-        return tiles if config.layers is None else tiles.select(config.layers)
+        return Prepared(tiles if config.layers is None else tiles.select(config.layers))
     settings = StudyConfig(data=config.data, split=config.split, objects=config.objects)
 
     def choose(bands: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -78,9 +78,9 @@ def prepare_tiles(config: TilesConfig, *, objects: bool = False, progress: Progr
     base, layers = choose(source.bands)
     plain = tuple(name for name in base if not name.endswith("_obj")) or base
     with progress.task("building layers and tiles", 1) as task:
-        tiles = prepare(source, plain, layers, plan_folds(settings, source)[0], settings).tiles
+        prepared = prepare(source, plain, layers, plan_folds(settings, source)[0], settings)
         task.advance()
-    return tiles
+    return prepared
 
 
 def tiles_config(path: Path, layers: tuple[str, ...] = (), config: Path | None = None) -> TilesConfig:

@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -49,6 +49,7 @@ def fit(
     resume: bool = False,
     progress: Progress = SILENT,
     settings: Config | None = None,
+    beside: Callable[[Path], None] | None = None,
 ) -> Bundle:
     """Train a network on tiles and write its run folder.
 
@@ -70,6 +71,8 @@ def fit(
         Who hears how far it is.
     settings
         What ``config.toml`` shall hold; default ``config``.
+    beside
+        Writes into the folder what else belongs to the run, before it is trained.
 
     Returns
     -------
@@ -99,6 +102,8 @@ def fit(
         if finished is not None:
             return finished
         (settings or config).to_toml(out / "config.toml")
+        if beside is not None:
+            beside(out)
         bundle = work(tiles, order, ALONE, progress) if config.processes == 1 else None
         if bundle is None:
             launch(work, tiles, order, progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,8 +24,16 @@ from landslip.mapping.landslides.outlines import Outlines
 from landslip.rasters import BLOCK, open_raster, patiently, rasterio_window
 from landslip.windows import Window, split_windows
 
+log = logging.getLogger(__name__)
+
 MOSTLY = 0.5
 """A landslide is on water, or on a class, when more than this share of it is."""
+
+COVERED = 0.99
+"""Share of the scene that a raster has to say something of, or its gaps are told."""
+
+_LOOK_PX = 512
+"""Rows and columns at which the share covered is looked at."""
 
 RASTERS = (".tif", ".tiff", ".vrt", ".jp2", ".img")
 
@@ -88,8 +97,11 @@ def check_masks(grid: Grid, config: FilterConfig, catchments: Path | None = None
     with ExitStack() as stack:
         if config.water is not None:
             _water(config.water, grid, stack)
+            if config.water.suffix.lower() in RASTERS:
+                _tell_cover(config.water, grid, stack, "water mask")
         if config.land_cover is not None:
             _classes(config.land_cover, grid, config.exclude_classes, stack)
+            _tell_cover(config.land_cover, grid, stack, "land cover")
     if catchments is not None:
         frame_on(catchments, grid, what="catchment file")
 
@@ -132,16 +144,43 @@ def _classes(path: Path, grid: Grid, classes: tuple[int, ...], stack: ExitStack)
     return on_classes
 
 
+def _tell_cover(path: Path, grid: Grid, stack: ExitStack, what: str) -> None:
+    """Warn where a raster says nothing of a part of the scene: landslides there pass its filter unseen."""
+    warped = _vrt(path, grid, stack, what)
+    coarse = (max(1, min(grid.rows, _LOOK_PX)), max(1, min(grid.cols, _LOOK_PX)))
+    inside: NDArray[Any] = patiently(lambda: warped.dataset_mask(out_shape=coarse), path)
+    covered = float((inside > 0).mean())
+    if covered < COVERED:
+        log.warning(
+            "%s: the %s covers %s of the scene; landslides elsewhere are not filtered by it",
+            path,
+            what,
+            f"{covered:.0%}" if covered >= 0.01 else "less than 1%",
+        )
+
+
 def _warped(
     path: Path, grid: Grid, stack: ExitStack, what: str
 ) -> Callable[[Window], tuple[NDArray[Any], NDArray[np.bool_]]]:
     """Read a raster of classes on the scene's grid (nearest pixel): values, and where there are any."""
+    warped = _vrt(path, grid, stack, what)
+
+    def read(window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        where = rasterio_window(window)
+        values: NDArray[Any] = patiently(lambda: warped.read(1, window=where), path)
+        inside: NDArray[Any] = patiently(lambda: warped.dataset_mask(window=where), path)
+        return values, inside > 0
+
+    return read
+
+
+def _vrt(path: Path, grid: Grid, stack: ExitStack, what: str) -> WarpedVRT:
     dataset = stack.enter_context(open_raster(path, what=what))
     crs = read_crs(dataset.crs, what=f"{path} ({what})")
     if not grid.contains_bounds(tuple(dataset.bounds), crs):
         message = f"{path}: the {what} does not overlap the scene; check its place and CRS"
         raise CoverageError(message)
-    warped = stack.enter_context(
+    return stack.enter_context(
         WarpedVRT(
             dataset,
             crs=grid.crs.to_wkt(),
@@ -152,14 +191,6 @@ def _warped(
             add_alpha=dataset.nodata is None and dataset.count == 1,
         )
     )
-
-    def read(window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        where = rasterio_window(window)
-        values: NDArray[Any] = patiently(lambda: warped.read(1, window=where), path)
-        inside: NDArray[Any] = patiently(lambda: warped.dataset_mask(window=where), path)
-        return values, inside > 0
-
-    return read
 
 
 def polygons_on(path: Path, grid: Grid, *, what: str) -> NDArray[Any]:
