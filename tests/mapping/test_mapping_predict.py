@@ -10,8 +10,9 @@ from helpers.maps import LAYERS, Constant, Pixelwise, member, scene_layers, unet
 from landslip.errors import InputError, LayerError, ModelError, OutputError
 from landslip.mapping.config import PredictConfig
 from landslip.mapping.prepare import member_of, prepare
+from landslip.mapping.probability.assemble import assemble
 from landslip.mapping.probability.parts import Parts
-from landslip.mapping.probability.predict import assemble, entropy, predict_bands
+from landslip.mapping.probability.predict import entropy, predict_bands
 
 F32 = {"device": "cpu", "precision": "float32"}
 

@@ -10,7 +10,7 @@ import landslip.study.plan as module
 from helpers.study_area import make_area
 from landslip.errors import ConfigError, InputError
 from landslip.study import RowConfig, run_study
-from landslip.study.runs import SCORES
+from landslip.study.predictions import SCORES
 from landslip.study.sources import Source
 
 RUNS = ("runs/unet/seed0", "runs/unet/seed1", "runs/forest/seed0", "runs/forest/seed1")

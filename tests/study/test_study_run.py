@@ -16,8 +16,8 @@ from landslip.errors import ConfigError, FormatError, OutputError, SplitError
 from landslip.files import read_json
 from landslip.progress import SILENT
 from landslip.study import DataConfig, RowConfig, run_study
+from landslip.study.predictions import load_predictions
 from landslip.study.probe import probe_study
-from landslip.study.runs import load_predictions
 from landslip.study.sources import Source
 
 ONLY = ("unet", "data-centric", "unet-steps", "forest")

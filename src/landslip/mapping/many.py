@@ -14,7 +14,7 @@ from landslip.errors import OutputError
 from landslip.files import PARTIAL, locked
 from landslip.files.places import absolute, address_of, is_file, shown
 from landslip.mapping.config import MapConfig
-from landslip.mapping.record import MAP_JSON, MapResult
+from landslip.mapping.result import MAP_JSON, MapResult
 from landslip.mapping.run import map_scene
 from landslip.mapping.spread import RETRIES, RunFolders, members_of
 from landslip.progress import SILENT, Progress

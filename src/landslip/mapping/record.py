@@ -17,12 +17,8 @@ from landslip.files.places import absolute
 from landslip.mapping.config import MapConfig
 from landslip.mapping.landslides.find import Landslides
 from landslip.mapping.prepare import Prepared, scene_identity
-from landslip.mapping.result import LOG_JSON, MAP_JSON, MapResult
+from landslip.mapping.result import LOG_JSON, MAP_JSON
 from landslip.scene.store import Scene
-
-__all__ = [
-    "LOG_JSON", "MAP_JSON", "MapResult", "areas_of", "file_settings", "map_content", "raster_tags", "write_log",
-]  # fmt: skip
 
 _UNLISTED = (".lock", MAP_JSON, LOG_JSON)
 

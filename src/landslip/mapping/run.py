@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from landslip._version import __version__
 from landslip.bundle import Bundle
 from landslip.errors import ConfigError, InputError, OutputError
 from landslip.files import locked, write_json
@@ -21,17 +20,18 @@ from landslip.mapping.config import MapConfig, PredictConfig
 from landslip.mapping.landslides.density import density
 from landslip.mapping.landslides.fields import COMMENTS, UNMAPPED_COMMENTS
 from landslip.mapping.landslides.filters import check_masks
-from landslip.mapping.landslides.find import NO_OBJECTS, Landslides, find_landslides, open_objects
+from landslip.mapping.landslides.find import NO_OBJECTS, find_landslides, open_objects
 from landslip.mapping.landslides.unmapped import unmapped
 from landslip.mapping.prepare import Prepared, member_of, prepare
+from landslip.mapping.probability.assemble import assemble
 from landslip.mapping.probability.network import Member
 from landslip.mapping.probability.objects import SceneObjects
 from landslip.mapping.probability.parts import Parts
-from landslip.mapping.probability.predict import PROBABILITY, assemble, predict_bands
+from landslip.mapping.probability.predict import predict_bands
 from landslip.mapping.probability.source import outside_training_range
-from landslip.mapping.record import MAP_JSON, MapResult, areas_of, file_settings, map_content, raster_tags, write_log
-from landslip.mapping.show.page import write_page
-from landslip.mapping.show.quicklook import write_quicklook
+from landslip.mapping.record import areas_of, file_settings, map_content, raster_tags, write_log
+from landslip.mapping.result import MAP_JSON, PROBABILITY, MapResult
+from landslip.mapping.show.draw import draw
 from landslip.mapping.show.style import landslide_style, probability_style, unmapped_style
 from landslip.mapping.show.writing import Layer, write_geopackage, write_polygons
 from landslip.mapping.spread import Workers, spread_bands
@@ -236,32 +236,9 @@ def _work(
             dense.catchments.to_csv(folder / "catchments.csv", index=False, lineterminator="\n")
     if config.output.page:
         with clock.stage("page"):
-            _draw(prepared, folder, found, threshold, areas_of(scene, reasons))
+            models = [member.name for member in prepared.members]
+            draw(scene, folder, found, models, threshold, areas_of(scene, reasons))
     return map_content(prepared, config, threshold, found, reasons, outside, folder)
-
-
-def _draw(prepared: Prepared, folder: Path, found: Landslides, threshold: float, areas: dict[str, Any]) -> None:
-    scene, path = prepared.scene, folder / PROBABILITY
-    title = f"Landslides, {scene.path.name}"
-    mapped, covered = areas["mapped"], found.counts["landslide_m2"]
-    missing = sum(areas["unmapped"].values())
-    summary = [
-        [f"{len(found):,}", "landslides"],
-        [f"{covered / 1e6:.2f} km²", "landslide area"],
-        [f"{covered / mapped:.1%}" if mapped else "–", f"of {mapped / 1e6:.1f} km² mapped"],
-    ]
-    if missing:
-        summary.append([f"{missing / 1e6:.1f} km²", "not mapped"])
-    models = ", ".join(member.name for member in prepared.members)
-    notes = [
-        f"Mapped automatically by {models} (threshold {threshold:.2f}); not checked in the field.",
-        "Volumes follow from area alone (Guzzetti et al. 2009); the range is that of published relations.",
-        f"{scene.grid.crs.name}, pixels of {scene.grid.resolution[0]:g} m. Made with landslip {__version__}.",
-    ]
-    facts = {"title": title, "summary": summary, "notes": notes}
-    write_page(folder / "map.html", scene, path, found.shapes, found.table, facts)
-    words = "   ·   ".join(f"{figure} {caption}" for figure, caption in summary)
-    write_quicklook(folder / "quicklook.png", scene, path, found.shapes, found.table, title, words)
 
 
 def _predict(

@@ -71,6 +71,19 @@ def whole(value: Any) -> Cell:  # noqa: ANN401 - a JSON value
     return Cell(thousands(value), float(value)) if isinstance(value, int | float) else Cell("–")
 
 
+_HEADS = (
+    "Row",
+    "Training loss",
+    "Validation loss",
+    "Precision",
+    "Recall",
+    "F1",
+    "IoU",
+    "MCC",
+    "F1, chosen threshold",
+)
+
+
 def main_table(study: Study) -> Table:
     """Table 1: the rows as the paper has them, its figures below ours."""
     wanted = (
@@ -92,17 +105,6 @@ def main_table(study: Study) -> Table:
         cells.append(figure(row.chosen.get("f1")))
         rows.append(tuple(cells))
     rows.extend(chance_rows(study))
-    heads = (
-        "Row",
-        "Training loss",
-        "Validation loss",
-        "Precision",
-        "Recall",
-        "F1",
-        "IoU",
-        "MCC",
-        "F1, chosen threshold",
-    )
     found = [row.score("f1") for row in study.rows]
     below = [
         "its 95 % interval" if any(one is not None and one.has_interval for one in found) else "",
@@ -115,7 +117,7 @@ def main_table(study: Study) -> Table:
             f" The last two rows are what chance gives where {percent(study.prevalence, 2)} is landslide: for a guess "
             "that calls a share q landslide, F1 is 2pq / (p + q) at prevalence p (Lipton et al. 2014)."
         )
-    return Table("table-1", caption, heads, tuple(rows))
+    return Table("table-1", caption, _HEADS, tuple(rows))
 
 
 def chance_rows(study: Study) -> list[tuple[Cell, ...]]:

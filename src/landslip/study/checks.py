@@ -8,7 +8,8 @@ from pathlib import Path
 from landslip.data.tileset import TileSet
 from landslip.errors import MissingInputError, ModelError
 from landslip.study.config import RowConfig, StudyConfig
-from landslip.study.runs import SCORES, Run, check_landslides, tiles_with_pixels
+from landslip.study.predictions import SCORES
+from landslip.study.runs import Run, check_landslides, tiles_with_pixels
 from landslip.training import TrainConfig
 
 

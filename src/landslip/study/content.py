@@ -15,27 +15,15 @@ from landslip.study.config import StudyConfig
 from landslip.study.plan import CONFIG, PLAN, Plan
 from landslip.study.results import Results, parts_entry
 from landslip.study.statistics import Draws, claims, factor_effects
+from landslip.training.config import TrainConfig
 
 
 def study_content(plan: Plan, records: list[dict[str, Any]], folder: Path, progress: Progress) -> dict[str, Any]:
     """Score the runs together and put ``study.json`` together."""
     config, results = plan.config, Results(folder, plan.tiles, plan.rows, records)
     blocks = len(results.blocks)
-    draws = Draws.make(len(results.seeds), blocks, config.draws)
     may_claim, reason = claims(len(results.seeds), blocks)
     settings = {run.row.name: run.train for run in plan.runs()}
-    with progress.task("scoring", len(plan.rows) + 1) as task:
-        rows, curves, reliability, landslides, areas = [], {}, {}, {}, {}
-        for row in plan.rows:
-            train = settings[row.name]
-            rows.append(results.row_entry(row, draws) | {"train": train.to_dict() if train else None})
-            curves[row.name], reliability[row.name] = results.curves(row.name)
-            landslides[row.name], areas[row.name] = results.landslides(row.name)
-            task.advance()
-        comparisons = results.comparisons(draws)
-        task.advance()
-    factors = {row.name: row.factors for row in plan.rows if row.factors}
-    effects = factor_effects(factors, {name: results.counts(name) for name in factors}, draws)
     first = plan.tiles[plan.folds[0].name]
     return {
         "format": FORMAT,
@@ -51,21 +39,8 @@ def study_content(plan: Plan, records: list[dict[str, Any]], folder: Path, progr
         "draws": config.draws,
         "claims": may_claim,
         "claims_reason": reason,
-        "rows": rows,
-        "comparisons": comparisons,
-        **({"effects": effects} if effects else {}),
-        "precision_recall": curves,
-        "calibration": reliability,
-        "landslides": landslides,
-        "area_frequency": area_curves(results, areas, folder, plan.folds),
-        "split": {
-            "design": config.split.design,
-            "in_words": _split_in_words(plan),
-            "parts": [
-                entry for fold in plan.folds for entry in parts_entry(fold.name, plan.tiles[fold.name], plan.base)
-            ],
-            "settings": config.split.to_dict(),
-        },
+        **_scores(plan, results, settings, folder, progress),
+        "split": _split(plan),
         "guard": plan.guards,
         "data": {"layers": list(first.layers), "pixel_m": first.meta.get("pixel_m"), **_data(first)},
         "recipes": {name: tiles.recipe.to_dict() if tiles.recipe else None for name, tiles in plan.tiles.items()},
@@ -74,6 +49,40 @@ def study_content(plan: Plan, records: list[dict[str, Any]], folder: Path, progr
         "warnings": [f"{found['fold']}: {found['text']}" for found in plan.guards if found["verdict"] != "ok"],
         "limits": _limits(plan, reason),
     }
+
+
+def _scores(
+    plan: Plan, results: Results, settings: dict[str, TrainConfig | None], folder: Path, progress: Progress
+) -> dict[str, Any]:
+    """Score rows on the same draws, compare them, and gather their curves."""
+    draws = Draws.make(len(results.seeds), len(results.blocks), plan.config.draws)
+    with progress.task("scoring", len(plan.rows) + 1) as task:
+        rows, curves, reliability, landslides, areas = [], {}, {}, {}, {}
+        for row in plan.rows:
+            train = settings[row.name]
+            rows.append(results.row_entry(row, draws) | {"train": train.to_dict() if train else None})
+            curves[row.name], reliability[row.name] = results.curves(row.name)
+            landslides[row.name], areas[row.name] = results.landslides(row.name)
+            task.advance()
+        comparisons = results.comparisons(draws)
+        task.advance()
+    factors = {row.name: row.factors for row in plan.rows if row.factors}
+    effects = factor_effects(factors, {name: results.counts(name) for name in factors}, draws)
+    return {
+        "rows": rows,
+        "comparisons": comparisons,
+        **({"effects": effects} if effects else {}),
+        "precision_recall": curves,
+        "calibration": reliability,
+        "landslides": landslides,
+        "area_frequency": area_curves(results, areas, folder, plan.folds),
+    }
+
+
+def _split(plan: Plan) -> dict[str, Any]:
+    parts = [entry for fold in plan.folds for entry in parts_entry(fold.name, plan.tiles[fold.name], plan.base)]
+    split = plan.config.split
+    return {"design": split.design, "in_words": _split_in_words(plan), "parts": parts, "settings": split.to_dict()}
 
 
 def _title(config: StudyConfig) -> str:

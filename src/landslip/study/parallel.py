@@ -22,7 +22,8 @@ from landslip.data.tileset import TileSet
 from landslip.errors import ConfigError, InputError
 from landslip.files import sha256
 from landslip.progress import SILENT, Progress
-from landslip.study.runs import SCORES, Run, execute
+from landslip.study.predictions import SCORES
+from landslip.study.runs import Run, execute
 
 _NAMED = 3
 """Failures that a message tells of in full."""

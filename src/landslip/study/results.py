@@ -21,7 +21,8 @@ from landslip.scoring import (
 )
 from landslip.scoring.per_landslide import LandslideScores, SizeClass
 from landslip.study.config import RowConfig
-from landslip.study.runs import PREDICTIONS, load_predictions, pooled
+from landslip.study.predictions import PREDICTIONS, load_predictions
+from landslip.study.runs import pooled
 from landslip.study.statistics import Counts, Draws, compare, comparisons_as_json, row_estimates
 
 _ALL_PAIRS_UP_TO = 10

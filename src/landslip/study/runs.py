@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,16 @@ from numpy.typing import NDArray
 
 from landslip.data.tileset import Part, TileSet
 from landslip.errors import ConfigError, FormatError, InputError, SplitError
-from landslip.files import FORMAT, atomic_path, check_format, read_json, write_json
+from landslip.files import FORMAT, check_format, read_json, write_json
 from landslip.progress import Progress
 from landslip.scoring import Confusion, ProbabilityHistogram
 from landslip.study.config import RowConfig, StudyConfig
 from landslip.study.folds import Fold
 from landslip.study.levers import pull
+from landslip.study.predictions import PREDICTIONS, SCORES, save_predictions
 from landslip.training import TrainConfig
 from landslip.training.batches import Plan
 
-SCORES = "scores.json"
-PREDICTIONS = "predictions.npz"
 EPOCHS = 100
 """Default number of epochs of a study, as in the paper."""
 
@@ -204,7 +202,7 @@ def _write(
     test = np.flatnonzero(masks["test"])
     place = {int(key): i for i, key in enumerate(tiles.key)}
     index = np.array([place[int(key)] for key in chosen.key[test]], np.int32)
-    _save_predictions(folder / PREDICTIONS, index, stored[test])
+    save_predictions(folder / PREDICTIONS, index, stored[test])
     content = {
         "format": FORMAT,
         "digest": run.digest(tiles_id),
@@ -232,35 +230,6 @@ def _finished(folder: Path, run: Run, tiles_id: str) -> dict[str, Any]:
         )
         raise FormatError(message)
     return content
-
-
-def load_predictions(path: Path) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
-    """Read a run's test predictions: index of each tile, probability ``(n, size, size)``.
-
-    Raises
-    ------
-    FormatError
-        Absent or damaged.
-    """
-    try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as content:
-            return content["index"], content["probability"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        message = f"{path}: predictions absent or damaged; remove {path.parent / SCORES} and run again with --resume"
-        raise FormatError(message) from error
-
-
-def _save_predictions(path: Path, index: NDArray[np.int32], probability: NDArray[np.float16]) -> None:
-    with (
-        atomic_path(path) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as zipped,
-    ):
-        for name, array in (("index", index), ("probability", probability)):
-            # fixed times keep bytes equal for equal content
-            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            info.compress_type = zipfile.ZIP_DEFLATED
-            with zipped.open(info, "w", force_zip64=True) as handle:
-                np.lib.format.write_array(handle, np.ascontiguousarray(array), allow_pickle=False)
 
 
 def tiles_with_pixels(tiles: TileSet, layers: tuple[str, ...] | None) -> TileSet:

@@ -1,37 +1,22 @@
-"""From a scene and a model to a probability raster, in memory that does not grow with the scene."""
+"""From a scene and a model to bands of probabilities, in memory that does not grow with the scene."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import queue
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.io import DatasetWriter
 
-from landslip.files import atomic_path
-from landslip.mapping import result
 from landslip.mapping.config import PredictConfig
+from landslip.mapping.probability.ahead import CACHE_MB, Ahead
 from landslip.mapping.probability.blending import Band, Blender, WindowPlan, divide
 from landslip.mapping.probability.network import Forward
 from landslip.mapping.probability.parts import Apart, Parts
 from landslip.mapping.probability.source import Block, BlockReader, SceneSource
 from landslip.progress import SILENT, Progress, Task
-from landslip.rasters import BLOCK, RasterSpec, to_cog, write_block
 from landslip.windows import Window
-
-log = logging.getLogger(__name__)
-
-PROBABILITY = result.PROBABILITY
-CACHE_MB = 64
-"""GDAL's cache of decoded tiles; by default it would take a twentieth of the machine's memory."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +70,7 @@ def predict_bands(prediction: Prediction, parts: Parts, *, progress: Progress = 
     with (
         rasterio.Env(GDAL_CACHEMAX=CACHE_MB),
         progress.task("predict", total) as task,
-        _Ahead(BlockReader(prediction.sources, plan).blocks(plan.bands[done:])) as blocks,
+        Ahead(BlockReader(prediction.sources, plan).blocks(plan.bands[done:])) as blocks,
     ):
         for band in plan.bands[done:]:
             carry = parts.carry(band, prediction.fields, plan.shape[1])
@@ -103,7 +88,7 @@ def predict_apart(prediction: Prediction, band: Band) -> Apart:
     with (
         rasterio.Env(GDAL_CACHEMAX=CACHE_MB),
         SILENT.task("predict") as task,
-        _Ahead(BlockReader(prediction.sources, plan).blocks([band])) as blocks,
+        Ahead(BlockReader(prediction.sources, plan).blocks([band])) as blocks,
     ):
         part = _sweep(prediction, band, blocks, blender, task)
     return Apart(part, blender.head, blender.carry)
@@ -237,94 +222,3 @@ def _with_uncertainty(blended: NDArray[np.float32], kind: str) -> NDArray[np.flo
         # Entropy of the mean minus mean entropy: what the members do not agree on; never negative but for rounding.
         whole = np.maximum(whole - blended[1], 0)
     return np.stack([blended[0], whole])
-
-
-def assemble(
-    prediction: Prediction, parts: Parts, path: Path, tags: Mapping[str, str], *, progress: Progress = SILENT
-) -> None:
-    """Put the parts together as a cloud-optimised GeoTIFF under ``path``.
-
-    Raises
-    ------
-    FormatError
-        A part is damaged.
-    OutputError
-        The file cannot be written.
-    """
-    plan = prediction.plan
-    grid = prediction.sources[0].scene.grid
-    spec = RasterSpec(grid, "float32", prediction.bands, nodata=float("nan"), tags=dict(tags))
-    with (
-        rasterio.Env(GDAL_CACHEMAX=CACHE_MB),
-        progress.task("write probability", len(plan.bands)) as task,
-        _uncompressed(path, spec) as dataset,
-    ):
-        rows = np.empty((len(spec.bands), BLOCK, plan.shape[1]), np.float32)
-        filled, first = 0, 0
-        for band in plan.bands:
-            part = parts.read(band)
-            while part.shape[1]:
-                taken = min(BLOCK - filled, part.shape[1])
-                rows[:, filled : filled + taken] = part[:, :taken]
-                part, filled = part[:, taken:], filled + taken
-                if filled == BLOCK or first + filled == plan.shape[0]:
-                    write_block(dataset, rows[:, :filled], Window(first, 0, filled, plan.shape[1]))
-                    first, filled = first + filled, 0
-            task.advance()
-
-
-@contextlib.contextmanager
-def _uncompressed(path: Path, spec: RasterSpec) -> Iterator[DatasetWriter]:
-    """As :func:`landslip.rasters.cog_writer`, but what lies in between is not compressed: it is read once."""
-    with atomic_path(path) as final:
-        plain = final.with_name("plain.tif")
-        profile = {name: value for name, value in spec.profile().items() if name not in _COMPRESSION}
-        with rasterio.open(plain, "w", **profile) as dataset:
-            for index, name in enumerate(spec.bands, start=1):
-                dataset.set_band_description(index, name)
-            dataset.update_tags(**spec.tags)
-            yield dataset
-        to_cog(plain, final, average=spec.average)
-        plain.unlink()
-
-
-_COMPRESSION = ("compress", "zlevel", "predictor", "num_threads")
-
-
-class _Ahead:
-    """Runs an iterator in a thread of its own, a few items ahead, so that reading and computing overlap."""
-
-    def __init__(self, items: Iterator[Block], depth: int = 2) -> None:
-        self._items = items
-        self._queue: queue.Queue[Any] = queue.Queue(depth)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="landslip-read", daemon=True)
-
-    def __enter__(self) -> Iterator[Block]:
-        self._thread.start()
-        return self._take()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        while self._thread.is_alive():
-            with_room = not self._queue.empty()
-            if with_room:
-                self._queue.get_nowait()
-            self._thread.join(0.01)
-
-    def _work(self) -> None:
-        try:
-            with rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
-                for item in self._items:
-                    if self._stop.is_set():
-                        return
-                    self._queue.put(item)
-            self._queue.put(None)
-        except BaseException as error:  # whatever it is, it is raised again where the items are taken
-            self._queue.put(error)
-
-    def _take(self) -> Iterator[Block]:
-        while (item := self._queue.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item

@@ -11,7 +11,7 @@ from landslip.data.tileset import Part, TileSet
 from landslip.scoring import confusions_by_group
 from landslip.study.config import RowConfig, StudyConfig
 from landslip.study.evaluate import outside_range
-from landslip.study.runs import PREDICTIONS, load_predictions
+from landslip.study.predictions import PREDICTIONS, load_predictions
 from landslip.study.statistics import Draws, row_estimates
 from landslip.study.transfer.places import Place
 
