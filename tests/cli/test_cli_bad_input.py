@@ -6,17 +6,14 @@ What a single command refuses by itself is tested with that command (images and 
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import geopandas
 import numpy as np
 import pytest
 import shapely
-import torch
 
 from helpers.scene_inputs import NORTH, UTM, WEST, grid_of, write_dem, write_image, write_polygons
-from landslip.cli.app import main
 from landslip.scene.store import Scene
 
 BOXES = [(col, row, col + 6, row + 5) for row in range(5, 90, 14) for col in range(4, 90, 12)]
@@ -43,23 +40,6 @@ width = 4
 [model_options.resunet34]
 decoder = [8, 8, 4, 4, 4]
 """
-
-
-@pytest.fixture
-def landslip(monkeypatch, capsys):
-    """Call the command line in this process: exit code, standard output, standard error."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-
-    def call(*words) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["landslip", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    yield call
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -1,17 +1,14 @@
 """``landslip train`` and ``landslip prepare`` as a user meets them."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
-import torch
 
 from helpers.maps import pixels_box, scene_layers, write_scene
 from landslip.bundle import Bundle
-from landslip.cli.app import main
 from landslip.data.tileset import TileSet
 from landslip.splits import SPLIT, TEST, load_part
 
@@ -29,19 +26,8 @@ model_options = { width = 4 }
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-
-    def call(*arguments) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["landslip", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    yield call
-    torch.set_num_threads(threads)
+def run(landslip):
+    return landslip
 
 
 @pytest.fixture
