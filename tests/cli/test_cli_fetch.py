@@ -42,7 +42,7 @@ def test_a_wrong_option_is_wrong_usage(tmp_path):
 
 def test_options_reach_the_settings(tmp_path, monkeypatch):
     from landslip.errors import CoverageError
-    from landslip.scene.fetch import fetch as room
+    from landslip.scene import fetch as room
 
     seen = []
 
