@@ -18,6 +18,7 @@ from pyproj import CRS
 from landslip import terrain
 from landslip.grid import Grid
 from landslip.scene.elevation import open_elevation
+from landslip.terrain import differences, measures
 from landslip.windows import split_windows
 
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
@@ -41,7 +42,7 @@ def gdal() -> None:
 
 def quadratic_difference(heights, axis):
     """One-sided differences of second order where a neighbour is missing: the rule that was not taken."""
-    before2, before, here, after, after2 = terrain._shifted(heights, axis, 2)
+    before2, before, here, after, after2 = differences.shifted(heights, axis, 2)
     rise = (after - before) / 2
     for other in (
         (-3 * here + 4 * after - after2) / 2,
@@ -55,7 +56,7 @@ def quadratic_difference(heights, axis):
 
 def edges() -> None:
     """Cut real models through the middle and compare the slope at the cut with that of the whole."""
-    linear = terrain._difference
+    linear = measures.difference
     for name, path, band in MODELS:
         with rasterio.open(path) as dataset:
             z = dataset.read(band).astype(float)
@@ -64,12 +65,12 @@ def edges() -> None:
         transform = Affine(width, 0, 0, 0, -height, 0)
         whole = terrain.slope(z, transform, 32611)
         for rule, difference in (("first order", linear), ("second order", quadratic_difference)):
-            terrain._difference = difference
+            measures.difference = difference
             errors = [
                 (terrain.slope(z[row : row + 8], transform, 32611)[0] - whole[row])[5:-5]
                 for row in range(20, z.shape[0] - 20, 5)
             ]
-            terrain._difference = linear
+            measures.difference = linear
             error = np.concatenate(errors)
             error = error[np.isfinite(error)]
             print(f"edge of {name}, {rule}: RMSE {np.sqrt(np.mean(error**2)):.2f}, bias {error.mean():+.2f} degrees")
