@@ -62,7 +62,7 @@ def write_maps(folder: Path, count: int, landslides: int) -> None:
     import rasterio
     import shapely
 
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "mapping"))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from helpers.mosaics import grid_at, write_map
 
     side = math.isqrt(count - 1) + 1
