@@ -218,21 +218,21 @@ def place_part(part, graph, steps, first, part_pool, pool, screen):
 
 
 @inlined
-def _find(sought, pixel, firsts, core_rows, core_cols, across, width):
-    window = sought // width // core_rows * across + sought % width // core_cols
-    a, b = firsts[window], firsts[window + 1]
+def _find(sought, pixel, starts, rows, cols, across, width):
+    cell = sought // width // rows * across + sought % width // cols
+    a, b = starts[cell], starts[cell + 1]
     while a < b:
         middle = (a + b) // 2
         if pixel[middle] < sought:
             a = middle + 1
         else:
             b = middle
-    return a if a < firsts[window + 1] and pixel[a] == sought else np.int64(-1)
+    return a if a < starts[cell + 1] and pixel[a] == sought else np.int64(-1)
 
 
 @compiled
-def find_neighbours(graph, low, high, stride, firsts, core_rows, core_cols, across, width):
-    """Replace neighbours named by pixel by their numbers: nodes lie window by window, in order of pixels."""
+def find_neighbours(graph, low, high, stride, starts, rows, cols, across, width):
+    """Replace neighbours named by pixel by their numbers: nodes lie cell by cell, in order of pixels."""
     word, side, pixel = graph.word, graph.side, graph.pixel
     missing = 0
     for i in range(low, high):
@@ -240,7 +240,7 @@ def find_neighbours(graph, low, high, stride, firsts, core_rows, core_cols, acro
         if chosen == i:
             put(side, i * SIDE + BEST, -1)
         elif chosen < 0:
-            found = _find(-1 - chosen, pixel, firsts, core_rows, core_cols, across, width)
+            found = _find(-1 - chosen, pixel, starts, rows, cols, across, width)
             missing += found < 0
             put(side, i * SIDE + BEST, found)
         for number in range(np.int64(get(word, i * stride + BLOCKS))):
@@ -248,14 +248,14 @@ def find_neighbours(graph, low, high, stride, firsts, core_rows, core_cols, acro
             for k in range(BLOCK):
                 name = np.int64(get(word, block + NAME + k))
                 if name < 0:
-                    found = _find(-1 - name, pixel, firsts, core_rows, core_cols, across, width)
+                    found = _find(-1 - name, pixel, starts, rows, cols, across, width)
                     missing += found < 0
                     put(word, block + NAME + k, found)
     return missing
 
 
 @compiled
-def label_roots(roots, labels, firsts, pixel, core_rows, core_cols, across, width):
+def label_roots(roots, labels, pixel, starts, cell_rows, cell_cols, across, width):
     """Replace each pixel's first pixel of its object in the windows by the final label, -1 by 0."""
     rows, cols = roots.shape
     for r in range(rows):
@@ -267,7 +267,7 @@ def label_roots(roots, labels, firsts, pixel, core_rows, core_cols, across, widt
                 continue
             if sought != last:
                 last = sought
-                label = labels[_find(sought, pixel, firsts, core_rows, core_cols, across, width)]
+                label = labels[_find(sought, pixel, starts, cell_rows, cell_cols, across, width)]
             roots[r, c] = label
 
 

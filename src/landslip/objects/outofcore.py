@@ -39,13 +39,13 @@ from landslip.objects.options import Options, check_shape
 from landslip.objects.sources import Source, open_source
 from landslip.objects.tiling import (
     Arenas,
+    Cells,
     Margins,
     Part,
     Pixels,
     Plan,
     Size,
     Task,
-    first_nodes,
     join,
     run_window,
     window_bytes,
@@ -166,8 +166,8 @@ def segment_raster(
             workers = stack.enter_context(Workers(threads_of)) if threads_of > 1 else SERIAL
             runs.append(_Run(source, options, task, folder, memory_gib * GIB, workers, progress))
         run = _first_passes(runs, resume=resume)
-        labels, firsts, pixel, passes, objects = run.merge()
-        run.write(Path(dst), labels, firsts, pixel)
+        labels, cells, pixel, passes, objects = run.merge()
+        run.write(Path(dst), labels, cells, pixel)
     shutil.rmtree(folder, ignore_errors=True)
     return RasterSegmentation(Path(dst), objects, len(run.cores), run.reruns, passes)
 
@@ -269,7 +269,7 @@ class _Run:
             "band_weights": list(self.options.band_weights),
             "plan": [*self.task.plan.core, self.task.plan.passes],
         }
-        return {"format": 2, "digest": hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest(), **plain}
+        return {"format": 3, "digest": hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest(), **plain}
 
     def windows(self, *, give_up: bool = False) -> bool:
         """Run the first passes in every window that has no part yet.
@@ -348,8 +348,8 @@ class _Run:
     def _part(self, index: int) -> Path:
         return self.folder / f"window-{index:06d}.npz"
 
-    def merge(self) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32], int, int]:
-        """Run the remaining passes; return the label of each node, the windows' first nodes, their pixels."""
+    def merge(self) -> tuple[NDArray[np.int32], Cells, NDArray[np.int32], int, int]:
+        """Run the remaining passes; return the label of each node, where nodes lie, their pixels, passes, objects."""
         scale, small = self.options.scales[0], self.options.min_size
         with self.progress.task("merging", None) as bar:
             merger = join(self._graphs(), self.sizes, self.task, self.workers)
@@ -363,23 +363,21 @@ class _Run:
                 merger.restart(np.inf, float(small))
                 merger.run(np.inf)
         labels = _label_nodes(forest, pixel)
-        firsts = first_nodes(self.sizes)
-        return labels, firsts, pixel, self.task.plan.passes + merger.passes, int(labels.max())
+        cells = Cells.of(pixel, self.sizes, self.task)
+        return labels, cells, pixel, self.task.plan.passes + merger.passes, int(labels.max())
 
     def _graphs(self) -> Iterator[Graph]:
         for index in range(len(self.cores)):
             yield _load_graph(self._part(index))
 
-    def write(self, dst: Path, labels: NDArray[np.int32], firsts: NDArray[np.int64], pixel: NDArray[np.int32]) -> None:
+    def write(self, dst: Path, labels: NDArray[np.int32], cells: Cells, pixel: NDArray[np.int32]) -> None:
         """Write the labels, window by window."""
         spec = RasterSpec(self.source.grid, "int32", ("object",), nodata=0, average=False)
-        rows, cols = self.task.plan.core
-        across, width = -(-self.task.shape[1] // cols), self.task.shape[1]
         with self.progress.task("writing labels", len(self.cores)) as bar, cog_writer(dst, spec) as dataset:
             for index, core in enumerate(self.cores):
                 with np.load(self._part(index)) as content:
                     roots = content["roots"]
-                label_roots(roots, labels, firsts, pixel, rows, cols, across, width)
+                label_roots(roots, labels, pixel, *cells.key)
                 write_block(dataset, roots[np.newaxis], core)
                 bar.advance()
 

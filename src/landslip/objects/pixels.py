@@ -131,21 +131,25 @@ def pair_up(direction):
 
 
 @compiled
-def number_nodes(link, direction, forest, firsts):
-    """Give objects numbers by their first pixel; return how many they are.
+def number_nodes(link, direction, edges, forest, firsts, starts):
+    """Give objects numbers by their first pixel, strip by strip; return how many they are.
 
-    ``forest`` gets, per pixel, -1 where invalid, else ``-2 - node``; ``firsts`` each node's first pixel.
+    Strips of columns lie between two ``edges``. ``forest`` gets, per pixel, -1 where invalid, else ``-2 - node``;
+    ``firsts`` each node's first pixel, ``starts`` each strip's first node, and at last the number of nodes.
     """
     rows, cols = link.shape
     nodes = np.int64(0)
-    for r in range(rows):
-        for c in range(cols):
-            p = r * cols + c
-            d = direction[r, c]
-            valid = link[r, c] & VALID != 0
-            begins = valid & ((d == 0) | (d > 2))
-            known = forest[p - (cols if d == 2 else (1 if d == 1 else 0))]
-            forest[p] = -2 - nodes if begins else (known if valid else -1)
-            put(firsts, nodes, p)
-            nodes += begins
+    for strip in range(edges.size - 1):
+        starts[strip] = nodes
+        for r in range(rows):
+            for c in range(edges[strip], edges[strip + 1]):
+                p = r * cols + c
+                d = direction[r, c]
+                valid = link[r, c] & VALID != 0
+                begins = valid & ((d == 0) | (d > 2))
+                known = forest[p - (cols if d == 2 else (1 if d == 1 else 0))]
+                forest[p] = -2 - nodes if begins else (known if valid else -1)
+                put(firsts, nodes, p)
+                nodes += begins
+    starts[edges.size - 1] = nodes
     return nodes

@@ -36,6 +36,9 @@ from landslip.windows import Window, split_windows
 NO_MASK = np.empty((0, 0), np.bool_)
 NO_REGIONS = np.empty((0, 0), np.int64)
 
+STRIP = 128
+"""Columns whose nodes lie together: some rows of them, with all that belongs to them, fit the processor's own cache."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -62,6 +65,10 @@ class Plan:
         wide = cols if cols < 2 * core else core
         tall = min(rows, max(core, core * core // wide))
         return cls((tall, wide), passes, margin)
+
+    def strip(self, width: int) -> int:
+        """Return the columns of a strip: nodes lie strip by strip, so that neighbours are not far apart in memory."""
+        return STRIP if self.core[1] % STRIP == 0 or self.core[1] >= width else self.core[1]
 
     def windows(self, shape: tuple[int, int]) -> list[Window]:
         """Return the cores, row by row."""
@@ -161,6 +168,47 @@ def first_nodes(sizes: list[Size]) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
+class Cells:
+    """Where the nodes of each strip of each core lie in the graph of the whole, in order of their pixels.
+
+    Parameters
+    ----------
+    starts
+        First node of each cell, and the number of nodes; cells are in raster order.
+    rows, cols
+        Of a cell.
+    across
+        Cells beside each other.
+    width
+        Columns of the raster.
+    """
+
+    starts: NDArray[np.int64]
+    rows: int
+    cols: int
+    across: int
+    width: int
+
+    @classmethod
+    def of(cls, pixel: NDArray[np.int32], sizes: list[Size], task: Task) -> Cells:
+        """Find the cells of the nodes that begin with these pixels."""
+        firsts, width = first_nodes(sizes), task.shape[1]
+        cols = task.plan.strip(width)
+        starts = []
+        for core, low, high in zip(task.plan.windows(task.shape), firsts[:-1], firsts[1:], strict=True):
+            strips = pixel[low:high] % width // cols
+            own = np.arange(core.col // cols, -(-(core.col + core.cols) // cols))
+            starts.append(low + np.searchsorted(strips, own))
+        together = np.concatenate([*starts, firsts[-1:]]).astype(np.int64)
+        return cls(together, task.plan.core[0], cols, -(-width // cols), width)
+
+    @property
+    def key(self) -> tuple[NDArray[np.int64], int, int, int, int]:
+        """What the kernels take."""
+        return self.starts, self.rows, self.cols, self.across, self.width
+
+
+@dataclass(frozen=True)
 class Task:
     """What is asked of every window alike.
 
@@ -211,13 +259,16 @@ def first_pass(
     forest = np.empty(rows * cols, np.int32) if arena is NO_ARENA else arena.empty(rows * cols, np.int32)
     first.pair_up(direction)
     firsts = arena.empty(rows * cols, np.int32)
-    nodes = first.number_nodes(link, direction, forest, firsts)
+    strip = task.plan.strip(width)
+    edges = np.array([0, *range(strip - window.col % strip, cols, strip), cols])
+    starts = np.empty(edges.size, np.int64)
+    nodes = first.number_nodes(link, direction, edges, forest, firsts, starts)
     if not nodes:
         return None, forest, link, (low, high)
     bare = np.array([window.row > 0, window.row + rows < task.shape[0], window.col > 0, window.col + cols < width])
     graph = empty_graph(nodes, nodes + 64, steps, forest, arena)
     screen = make_screen(task.criterion, low, high)
-    place = (window.row, window.col, width, bare)
+    place = (starts, window.row, window.col, width, bare)
     filling.fill_graph(image, link, direction, firsts, *place, task.criterion, at_least(task.prune), screen, graph)
     used = pool_start(nodes, record_words(steps))
     merger = Merger(graph, used, task.criterion, screen, task.prune, workers, alive=nodes, arena=arena)
@@ -392,11 +443,9 @@ def join(parts: Iterator[Graph], sizes: list[Size], task: Task, workers: Workers
         group = list(itertools.islice(parts, workers.threads))
         workers.map(place, range(index, index + len(group)), group)
         del group
-    rows, cols = task.plan.core
-    across = -(-task.shape[1] // cols)
+    cells = Cells.of(graph.pixel, sizes, task).key
     missing = workers.map(
-        lambda low, high: handover.find_neighbours(graph, low, high, stride, firsts, rows, cols, across, task.shape[1]),
-        *workers.ranges(nodes),
+        lambda low, high: handover.find_neighbours(graph, low, high, stride, *cells), *workers.ranges(nodes)
     )
     if sum(missing):
         message = f"{sum(missing)} neighbours across windows were not found: the windows contradict each other"
