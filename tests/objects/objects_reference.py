@@ -33,7 +33,7 @@ def union(a, b, shared):
     m.n = a.n + b.n
     m.mean = [(a.n * x + b.n * y) / m.n for x, y in zip(a.mean, b.mean, strict=True)]
     m.var = [
-        (a.n * va + b.n * vb) / m.n + a.n * b.n * (x - y) ** 2 / m.n**2
+        (a.n * va + b.n * vb) / m.n + a.n * b.n * ((x - y) * (x - y)) / m.n**2  # pow() may be a bit off
         for x, y, va, vb in zip(a.mean, b.mean, a.var, b.var, strict=True)
     ]
     m.perimeter = a.perimeter + b.perimeter - 2 * shared

@@ -1,14 +1,17 @@
 # mypy: ignore-errors
-# ruff: noqa: ANN001, ANN201
+# ruff: noqa: ANN001, ANN201, ANN202
 """The first pass, which needs no graph: kernels over rows of pixels. What it leaves is filled in ``filling``."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from landslip.objects.compiled import compiled, put
+from landslip.objects.compiled import compiled, inlined, put
 from landslip.objects.costs import before, shape_of
 from landslip.objects.layout import HAS_BELOW, HAS_RIGHT, STRAY, VALID
+
+TIED = 8
+"""Added to a direction while more than one has the least cost."""
 
 
 @compiled
@@ -68,47 +71,55 @@ def pixel_pairs(image, link, criterion, limit, row0, col0, width, direction):
     smooth -= smooth_1 + smooth_1
     shape = criterion.compactness * compact + (1.0 - criterion.compactness) * smooth
     constant = (1.0 - criterion.color) * shape
-    right = np.empty(cols, np.float64)
+    right = np.full(cols + 1, np.inf)  # one further, so that it is also what is to the left
     above = np.full(cols, np.inf)
     below = np.empty(cols, np.float64)
     for r in range(rows):
-        right[:] = 0.0
+        right[1:] = 0.0
         below[:] = 0.0
         for b in range(bands):
             weight = criterion.weights[b]
             for c in range(cols - 1):
-                right[c] += weight * abs(np.float64(image[b, r, c + 1]) - np.float64(image[b, r, c]))
+                right[c + 1] += weight * abs(np.float64(image[b, r, c + 1]) - np.float64(image[b, r, c]))
             if r + 1 < rows:
                 for c in range(cols):
                     below[c] += weight * abs(np.float64(image[b, r + 1, c]) - np.float64(image[b, r, c]))
         for c in range(cols):
-            cost = criterion.color * right[c] + constant
-            right[c] = cost if link[r, c] & HAS_RIGHT and cost < limit else np.inf
+            cost = criterion.color * right[c + 1] + constant
+            right[c + 1] = cost if link[r, c] & HAS_RIGHT and cost < limit else np.inf
             cost = criterion.color * below[c] + constant
             below[c] = cost if link[r, c] & HAS_BELOW and cost < limit else np.inf
-        left = np.inf
+        tied = False
         for c in range(cols):
-            least_cost = min(min(left, above[c]), min(right[c], below[c]))
-            equal = (
-                (left == least_cost) + (above[c] == least_cost) + (right[c] == least_cost) + (below[c] == least_cost)
-            )
-            d = 4 if below[c] == least_cost else 0
-            d = 3 if right[c] == least_cost else d
-            d = 2 if above[c] == least_cost else d
-            d = 1 if left == least_cost else d
-            d = d if least_cost < np.inf else 0
-            if equal > 1 and d:
-                own = (row0 + r) * width + col0 + c
-                d, other = 0, np.int64(0)
-                for k in range(1, 5):
-                    cost, there = (left, own - 1) if k == 1 else (above[c], own - width)
-                    if k > 2:
-                        cost, there = (right[c], own + 1) if k == 3 else (below[c], own + width)
-                    if cost == least_cost and (d == 0 or before(own, there, other)):
-                        d, other = k, there
-            direction[r, c] = d
-            left = right[c]
+            one = right[c] if right[c] < above[c] else above[c]
+            other = right[c + 1] if right[c + 1] < below[c] else below[c]
+            lowest = one if one < other else other
+            d = 4 if below[c] == lowest else 0
+            d = 3 if right[c + 1] == lowest else d
+            d = 2 if above[c] == lowest else d
+            d = 1 if right[c] == lowest else d
+            d = d if lowest < np.inf else 0
+            equal = (right[c] == lowest) + (above[c] == lowest) + (right[c + 1] == lowest) + (below[c] == lowest)
+            tie = (equal > 1) & (d > 0)
+            direction[r, c] = np.uint8(d + (TIED if tie else 0))
+            tied |= tie
+        for c in range(cols if tied else 0):
+            if direction[r, c] >= TIED:
+                costs = (right[c], above[c], right[c + 1], below[c])
+                direction[r, c] = _first_of(costs, (row0 + r) * width + col0 + c, width)
         above, below = below, above
+
+
+@inlined
+def _first_of(costs, own, width):
+    # the direction of the pair that comes first among those of the least cost
+    lowest = min(min(costs[0], costs[1]), min(costs[2], costs[3]))
+    places = (own - 1, own - width, own + 1, own + width)
+    d, other = 0, np.int64(0)
+    for k in range(4):
+        if costs[k] == lowest and (d == 0 or before(own, places[k], other)):
+            d, other = k + 1, places[k]
+    return d
 
 
 @compiled

@@ -246,7 +246,10 @@ def first_pass(
     """
     bands, rows, cols = pixels.image.shape
     steps = task.criterion.steps
-    image = np.ascontiguousarray(pixels.image, np.float32)
+    image = pixels.image
+    if image.dtype != np.float32 or not image.flags.c_contiguous:
+        image = arena.empty(pixels.image.shape, np.float32)
+        np.copyto(image, pixels.image)
     valid = np.ascontiguousarray(pixels.valid, np.bool_) if pixels.valid is not None else NO_MASK
     regions = np.ascontiguousarray(pixels.regions, np.int64) if pixels.regions is not None else NO_REGIONS
     width = task.shape[1]
@@ -277,8 +280,8 @@ def first_pass(
 
 def window_bytes(steps: tuple[int, ...]) -> int:
     """Memory of a window's pixel while it is worked on, at most (where hardly two pixels merge at first)."""
-    # record, exact statistics, bounding box, a block of the pool, small arrays of a node, arrays of a pixel
-    return 4 * record_words(steps) + 16 * LANES * len(steps) + 16 + 4 * POOL + 50 + 16
+    # record, exact statistics, half a line, a block of the pool, small arrays of a node, arrays of a pixel, its values
+    return 4 * record_words(steps) + 16 * LANES * len(steps) + 32 + 4 * POOL + 34 + 16 + 4 * LANES * len(steps)
 
 
 class Arenas(threading.local):
