@@ -65,6 +65,8 @@ class RasterSpec:
         Whether overviews average (continuous) or take the nearest (classes).
     compress
         Compression of the tiles.
+    block
+        Edge of an internal tile of a plain GeoTIFF in pixels, a multiple of 16.
     """
 
     grid: Grid
@@ -74,6 +76,7 @@ class RasterSpec:
     tags: Mapping[str, str] = field(default_factory=dict)
     average: bool = True
     compress: Literal["deflate", "zstd"] = "deflate"
+    block: int = BLOCK
 
     @property
     def predictor(self) -> int:
@@ -92,8 +95,8 @@ class RasterSpec:
             "transform": self.grid.transform,
             "nodata": self.nodata,
             "tiled": True,
-            "blockxsize": BLOCK,
-            "blockysize": BLOCK,
+            "blockxsize": self.block,
+            "blockysize": self.block,
             "compress": self.compress,
             f"{'z' if self.compress == 'deflate' else 'zstd_'}level": 1,
             "predictor": self.predictor,

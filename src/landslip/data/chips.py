@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from landslip.data.chip_list import CHIPS, places_listed
 from landslip.data.places import Places, band_names, find_folder
 from landslip.errors import FormatError, InputError
 
@@ -23,8 +24,9 @@ class ChipFolder:
     """``images/NAME.tif`` with its bands and ``masks/NAME.tif`` with one.
 
     Bands are named by their descriptions. Places come from the georeference: chips of one CRS are one region,
-    whose grid has the size of a chip; without georeference, a row in the order of names. Whole numbers are
-    divided by 10,000, as Sentinel-2 products mean them, or for 8 bits by 255; nodata is invalid.
+    whose grid has the size of a chip; without georeference, a row in the order of names. Where there is a
+    ``chips.json`` (:func:`landslip.data.chip_list.write_chips`), places and parts are taken from it. Whole numbers
+    are divided by 10,000, as Sentinel-2 products mean them, or for 8 bits by 255; nodata is invalid.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,7 +46,8 @@ class ChipFolder:
             if (head.count, head.descriptions) != (first.count, first.descriptions):
                 message = f"{file}: its bands are not those of {self._images[0].name}; all chips need the same"
                 raise InputError(message)
-        self.places = _places(heads)
+        listed = (path / CHIPS).is_file()
+        self.places = places_listed(path, self.names) if listed else _places(heads)
 
     @staticmethod
     def accepts(path: Path) -> bool:

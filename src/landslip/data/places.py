@@ -32,6 +32,8 @@ class Places:
     split: NDArray[np.str_] | None = None
     known: bool = True
     """Whether the data say where patches lie; else places are a guess from their order."""
+    shared: bool = False
+    """Whether patches overlap, so that only the supplied part keeps what is scored out of training."""
 
 
 def band_names(given: Sequence[str] | None, count: int, where: object) -> tuple[str, ...]:

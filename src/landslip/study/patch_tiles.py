@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslip.data.tileset import Part, TileSet
+from landslip.errors import SplitError
 from landslip.layers.fit import ObjectOptions, fit_recipe
 from landslip.layers.stack import as_patches, patch_regions
 from landslip.splits import PatchSplit, check_parts, split_patches
@@ -55,7 +56,19 @@ def patch_tiles(area: Area, places: PatchPlaces, layers: Sequence[str], fold: Fo
 
 
 def split_of_patches(area: Area, places: PatchPlaces, fold: Fold) -> tuple[PatchSplit, NDArray[np.int64]]:
-    """Split a patch set, and count the landslide pixels of each patch; nothing is refused."""
+    """Split a patch set, and count the landslide pixels of each patch; no part is refused.
+
+    Raises
+    ------
+    SplitError
+        Patches overlap, and are to be split otherwise than they came.
+    """
+    if places.shared and fold.split.design != "supplied":
+        message = (
+            "the patches overlap, so parts drawn from them would share ground; keep the split that they came with: "
+            "[split] design = 'supplied'"
+        )
+        raise SplitError(message)
     hits = (area.label.reshape(len(places.row), -1) == 1).sum(axis=1)
     settings = fold.split.model_copy(update={"tile": places.size})
     split = split_patches(

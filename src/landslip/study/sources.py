@@ -86,6 +86,8 @@ class PatchPlaces:
     size: int
     placed: bool = True
     """Whether the data say where patches lie; else rows and columns are a guess from their order."""
+    shared: bool = False
+    """Whether patches overlap, so that only the supplied split keeps the parts apart."""
 
 
 @dataclass(frozen=True)
@@ -178,11 +180,11 @@ def _from_patches(config: DataConfig, seed: int, wanted: Wanted | None) -> Sourc
         raise InputError(message)
     supplied = None if patches.split is None else np.asarray(patches.split)[keep].astype(str)
     row, col, region = (np.asarray(getattr(patches, name))[keep].astype(np.int32) for name in ("row", "col", "region"))
-    placed = patches.reader.places.known
-    if len(np.unique(np.stack([region, row, col]), axis=1).T) < len(keep):
+    placed, shared = patches.reader.places.known, patches.reader.places.shared
+    if not shared and len(np.unique(np.stack([region, row, col]), axis=1).T) < len(keep):
         log.warning("%s: patches without places of their own; neighbours cannot be kept apart", config.patches)
         row, col, placed = np.zeros_like(row), 2 * np.arange(len(keep), dtype=np.int32), False
-    places = PatchPlaces(row, col, region, keep, supplied, int(label.shape[-1]), placed)
+    places = PatchPlaces(row, col, region, keep, supplied, int(label.shape[-1]), placed, shared)
     about = {"path": Path(config.patches).name, "patches": len(label), "regions": np.unique(places.region).tolist()}
     scaling: Scaling = getattr(patches, "scaling", "reflectance")
     return Source((Area(bands, as_raster(label), as_raster(landslide), scaling=scaling, about=about),), places)
