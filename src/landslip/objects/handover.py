@@ -170,9 +170,7 @@ def hand_over(graph, steps, token, mine, own, part, first):
             for k in range(BLOCK):
                 j = np.int64(get(word, block + NAME + k))
                 name = np.int64(mine[j])
-                if j == i:
-                    name = me
-                elif name < 0:
+                if name < 0:
                     name = -1 - np.int64(pixel[j])
                 put(own_word, to + NAME + k, name)
         cursor += blocks - 1
