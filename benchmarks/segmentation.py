@@ -26,8 +26,8 @@ import numpy as np
 
 from landslip.objects.merging import usable_threads
 from landslip.objects.options import Options
+from landslip.objects.plans import Pixels, Plan
 from landslip.objects.segmentation import segment, segment_planned
-from landslip.objects.tiling import Pixels, Plan
 
 PARCEL = 48
 """Mean width of a parcel in pixels."""

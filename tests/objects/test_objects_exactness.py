@@ -11,8 +11,8 @@ from objects_reference import Thing, borders, cost, union
 from landslip.objects import segment, segment_hierarchy, tiling
 from landslip.objects.layout import TAINT
 from landslip.objects.options import Options
+from landslip.objects.plans import Pixels, Plan
 from landslip.objects.segmentation import segment_planned
-from landslip.objects.tiling import Pixels, Plan
 
 
 def landscape(seed, bands=3, rows=150, cols=170, noise=5.0):

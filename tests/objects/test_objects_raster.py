@@ -10,8 +10,8 @@ from affine import Affine
 
 from landslip.errors import ConfigError, CRSMismatchError, InputError, LayerError, OutputError, ResourceError
 from landslip.objects import outofcore, segment, segment_raster
+from landslip.objects.plans import Plan
 from landslip.objects.sources import open_source
-from landslip.objects.tiling import Plan
 
 ROWS, COLS = 130, 150
 

@@ -10,13 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from landslip.errors import InputError
 from landslip.objects.handover import label_forest
+from landslip.objects.joining import Part, Size, join
 from landslip.objects.layout import (
     STRAY,
     Graph,
 )
 from landslip.objects.merging import SERIAL, Merger, Workers, usable_threads
 from landslip.objects.options import Options, check_image, check_plane
-from landslip.objects.tiling import Arenas, Margins, Part, Pixels, Plan, Size, Task, first_pass, join, run_window
+from landslip.objects.plans import Pixels, Plan, Task
+from landslip.objects.tiling import Arenas, Margins, first_pass, run_window
 from landslip.objects.weights import make_criterion
 from landslip.windows import Window
 
