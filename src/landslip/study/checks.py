@@ -11,6 +11,7 @@ from landslip.study.config import RowConfig, StudyConfig
 from landslip.study.predictions import SCORES
 from landslip.study.runs import Run, check_landslides, tiles_with_pixels
 from landslip.training import TrainConfig
+from landslip.training.tracker import require_tracker
 
 
 def check_settings(config: StudyConfig) -> None:
@@ -19,11 +20,11 @@ def check_settings(config: StudyConfig) -> None:
     Raises
     ------
     ConfigError
-        Names the table and the setting.
+        Names the table and the setting, or the package that a tracker needs.
     """
     for table, train in (("[train]", config.train), *((f"row {row.name!r}", row.train) for row in config.rows)):
         alone = {name: value for name, value in train.items() if name != "steps"}  # that depends on the row's epochs
-        TrainConfig.from_dict(alone, where=table)
+        require_tracker(TrainConfig.from_dict(alone, where=table).tracker)
 
 
 def check_runs(runs: tuple[Run, ...], tiles: dict[str, TileSet], study: Path) -> None:

@@ -55,7 +55,7 @@ class Run:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def _train_as_digested(self) -> dict[str, Any] | None:
-        content = self.train.to_dict() if self.train else None
+        content = self.train.decisive() if self.train else None
         for name in ("devices", "num_nodes"):  # one each, in every run
             (content or {}).pop(name, None)
         if content is not None and self.begins_from is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from landslip.config import Config
 from landslip.data.augment import Augment
@@ -64,6 +64,14 @@ class TrainConfig(Config):
     num_nodes: int = Field(1, ge=1)
     """Machines that train together, each begun with the same command; see ``docs/training.md``."""
 
+    tracker: str = ""
+    """Where curves go beside ``metrics.csv``: ``tensorboard`` (into the run folder), ``mlflow`` (where MLflow's own
+    settings say), or ``mlflow:URI``; results do not depend on it."""
+
+    def decisive(self) -> dict[str, Any]:
+        """Return the settings that results depend on, as JSON types."""
+        return {name: value for name, value in self.to_dict().items() if name != "tracker"}
+
     @property
     def processes(self) -> int:
         """Processes of all machines."""
@@ -78,6 +86,15 @@ class TrainConfig(Config):
     @classmethod
     def _with_preset(cls, content: Any) -> Any:  # noqa: ANN401 - whatever was given
         return spelled_out(content)
+
+    @field_validator("tracker")
+    @classmethod
+    def _known_tracker(cls, value: str) -> str:
+        kind, _, where = value.partition(":")
+        if value not in ("", "tensorboard", "mlflow") and not (kind == "mlflow" and where.strip()):
+            message = f"{value!r} is no tracker; use 'tensorboard', 'mlflow', 'mlflow:URI', or leave it out"
+            raise ValueError(message)
+        return value
 
     @model_validator(mode="after")
     def _an_update_in_every_epoch(self) -> Self:

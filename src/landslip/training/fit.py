@@ -33,6 +33,7 @@ from landslip.training.distributed import Order, launch, node_rank
 from landslip.training.evaluate import evaluate
 from landslip.training.prepare import directional, fingerprint, prepare
 from landslip.training.record import LAST, Record
+from landslip.training.tracker import UNTRACKED, Tracker, require_tracker, tracking
 from landslip.training.world import ALONE, World
 
 log = logging.getLogger(__name__)
@@ -89,10 +90,11 @@ def fit(
         Layers, network or settings that cannot be; a resumed run with other settings or data.
     """
     out, started = Path(out), time.time()
+    require_tracker(config.tracker)
     tiles = prepare(tiles, config)
     plan_of(tiles, config)
     directional(tiles, config)
-    order = Order(config, out, Record(config.to_dict(), fingerprint(tiles)), started, resume)
+    order = Order(config, out, Record(config.decisive(), fingerprint(tiles)), started, resume)
     if node_rank(config) > 0:  # machine 0 has the folder
         if not (resume and (out / MODEL).is_file()):
             launch(work, tiles, order, progress)
@@ -115,10 +117,13 @@ def work(tiles: TileSet, order: Order, world: World, progress: Progress) -> Bund
     setup = _Setup.of(tiles, order.config, world)
     with _own_randomness(setup.device):
         network = _network(order.config, setup.recipe)
-        _train(network, setup, order, world, progress)
         if world.rank:
+            _train(network, setup, order, world, UNTRACKED, progress)
             return None
-        bundle = _score(network, setup, order, progress)
+        with tracking(order.config.tracker, order.out, order.record) as tracker:
+            _train(network, setup, order, world, tracker, progress)
+            bundle = _score(network, setup, order, progress)
+            tracker.results(bundle.threshold, bundle.scores)
     _write_log(order, setup)
     bundle.save(order.out)
     (order.out / LAST).unlink(missing_ok=True)  # large, and of no more use
@@ -205,12 +210,12 @@ def _network(config: TrainConfig, recipe: Recipe) -> nn.Module:
     return network.to(memory_format=torch.channels_last)
 
 
-def _train(network: nn.Module, setup: _Setup, order: Order, world: World, progress: Progress) -> None:
+def _train(network: nn.Module, setup: _Setup, order: Order, world: World, tracker: Tracker, progress: Progress) -> None:
     from landslip.training.loop import Job, run  # Lightning takes seconds to import
 
     train, validation = setup.stores["train"], setup.stores["validation"]
     config, out, record = order.config, order.out, order.record
-    run(Job(network, train, validation, setup.plan, config, setup.precision, out, record, world), progress)
+    run(Job(network, train, validation, setup.plan, config, setup.precision, out, record, world, tracker), progress)
 
 
 def _score(network: nn.Module, setup: _Setup, order: Order, progress: Progress) -> Bundle:

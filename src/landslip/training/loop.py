@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import signal
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
@@ -24,10 +20,12 @@ from landslip.errors import ModelError
 from landslip.files import atomic_path
 from landslip.progress import Progress, Task
 from landslip.training.batches import Batch, EpochBatches, Plan, SequentialBatches, TileStore
+from landslip.training.calm import calm
 from landslip.training.config import TrainConfig
 from landslip.training.losses import masked_loss
 from landslip.training.record import LAST, Record, Row, row
 from landslip.training.schedule import learning_rate
+from landslip.training.tracker import UNTRACKED, Tracker
 from landslip.training.world import ALONE, World
 
 
@@ -140,6 +138,7 @@ class Recorder(Callback):
             trainer.save_checkpoint(path)
         if first:
             record.write_metrics(job.folder)
+            job.tracker.epoch(entry)
         f1 = entry["validation_f1"]
         note = f"loss {entry['train_loss']:.3f}, validation {entry['validation_loss']:.3f}"
         self._task.advance(0, note=note if f1 is None else f"{note}, F1 {f1:.2f}")
@@ -170,6 +169,7 @@ class Job:
     folder: Path
     record: Record
     world: World = ALONE
+    tracker: Tracker = UNTRACKED
 
 
 def run(job: Job, progress: Progress) -> None:
@@ -186,7 +186,7 @@ def run(job: Job, progress: Progress) -> None:
     if done >= job.config.epochs or job.record.exhausted(job.config.patience):
         return
     trainee = Trainee(job)
-    with progress.task(f"training {job.config.model}", job.plan.updates) as task, _calm():
+    with progress.task(f"training {job.config.model}", job.plan.updates) as task, calm():
         task.advance(job.plan.first_update(done))
         recorder = Recorder(job, task)
         trainer = _trainer(job, recorder)
@@ -245,23 +245,6 @@ def _trainer(job: Job, recorder: Recorder) -> Trainer:
         use_distributed_sampler=False,
         benchmark=False,
     )
-
-
-@contextlib.contextmanager
-def _calm() -> Iterator[None]:
-    # Lightning talks of the hardware it found, of tips, and warns of what is meant to be so
-    talkers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
-    levels = [talker.level for talker in talkers]
-    for talker in talkers:
-        talker.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PossibleUserWarning)
-            warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)  # in Lightning
-            yield
-    finally:
-        for talker, level in zip(talkers, levels, strict=True):
-            talker.setLevel(level)
 
 
 def _require_finite(entry: Row, config: TrainConfig) -> None:
