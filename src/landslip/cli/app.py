@@ -27,6 +27,7 @@ COMMANDS = (
     "segment",
     "prepare",
     "train",
+    "search",
     "evaluate",
     "map",
     "mosaic",

@@ -82,6 +82,7 @@ _WORDS = {
     "map.json": "map",
     "mosaic.json": "mosaic",
     "study.json": "study",
+    "search.json": "search",
 }
 
 

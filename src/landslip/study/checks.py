@@ -7,7 +7,7 @@ from pathlib import Path
 
 from landslip.data.tileset import TileSet
 from landslip.errors import MissingInputError, ModelError
-from landslip.study.config import RowConfig, StudyConfig
+from landslip.study.config import StudyConfig
 from landslip.study.predictions import SCORES
 from landslip.study.runs import Run, check_landslides, tiles_with_pixels
 from landslip.training import TrainConfig
@@ -49,7 +49,7 @@ def check_runs(runs: tuple[Run, ...], tiles: dict[str, TileSet], study: Path) ->
         if train is not None and _first(
             seen, train.model, train.model_options, train.weights, train.freeze_encoder, run.row.layers
         ):
-            _try_network(run.row, train)
+            try_network(f"row {run.row.name!r}", train, run.row.layers)
 
 
 def _first(seen: set[str], *key: object) -> bool:
@@ -59,7 +59,14 @@ def _first(seen: set[str], *key: object) -> bool:
     return new
 
 
-def _try_network(row: RowConfig, train: TrainConfig) -> None:
+def try_network(who: str, train: TrainConfig, layers: tuple[str, ...]) -> None:
+    """Build the network of a training, and let it go.
+
+    Raises
+    ------
+    ModelError, MissingInputError
+        It, or its weights, cannot be had; the message says ``who`` wants it.
+    """
     import torch
 
     from landslip.models import build_model
@@ -68,12 +75,12 @@ def _try_network(row: RowConfig, train: TrainConfig) -> None:
         with torch.random.fork_rng(devices=[]):
             build_model(
                 train.model,
-                len(row.layers),
+                len(layers),
                 weights=train.weights,
                 freeze_encoder=train.freeze_encoder,
-                layers=row.layers,
+                layers=layers,
                 **train.model_options,
             )
     except (ModelError, MissingInputError) as error:
-        message = f"row {row.name!r}: {error}"
+        message = f"{who}: {error}"
         raise type(error)(message) from error
