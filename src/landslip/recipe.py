@@ -79,6 +79,9 @@ class Recipe(Config):
     resolution_m: float = Field(10.0, gt=0)
     scaling: Literal["reflectance", "per-patch-maximum", "random-scale"] = "reflectance"
     """Unit of the image layers in training; ``per-patch-maximum`` for patches scaled each by its own."""
+    matched: bool = False
+    """Whether the image layers of every patch or scene are brought to the mean and deviation of the training pixels
+    (``statistics``) before all else (:mod:`landslip.data.matching`)."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

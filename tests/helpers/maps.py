@@ -73,6 +73,13 @@ def unet_bundle(seed: int = 0, layers: tuple[str, ...] = LAYERS, width: int = 4)
     return Bundle(architecture, recipe(layers), 0.5, network.state_dict(), licence="made in a test")
 
 
+def member_of_matched(matched: bool) -> Member:
+    """A U-Net whose recipe matches images to the training pixels, or does not."""
+    bundle = unet_bundle()
+    changed = bundle.recipe.model_copy(update={"matched": matched})
+    return Member("run", bundle.network().eval(), changed, 0.5, checksum=f"matched {matched}")
+
+
 def smooth(rng: np.random.Generator, shape: tuple[int, int], cells: int = 8) -> np.ndarray:
     from scipy.ndimage import zoom
 

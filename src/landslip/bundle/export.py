@@ -135,7 +135,8 @@ def onnx_graph(bundle: Bundle) -> bytes:
 
     Input ``layers`` ``(tiles, layers, rows, cols)`` float32, output ``probability`` ``(tiles, 1, rows, cols)``
     float32; rows and columns are multiples of 32. Metadata: ``landslip`` (the text of ``model.json`` without
-    checksum), ``layers``, ``threshold``, ``resolution_m``, ``scaling`` and ``licence`` by themselves.
+    checksum), ``layers``, ``threshold``, ``resolution_m``, ``scaling``, ``matched`` and ``licence`` by themselves. A
+    graph does not match images (:mod:`landslip.data.matching`): where ``matched`` is ``true``, that is the caller's.
 
     Raises
     ------
@@ -205,6 +206,7 @@ def _metadata(bundle: Bundle) -> dict[str, str]:
         "threshold": str(bundle.threshold),
         "resolution_m": str(bundle.recipe.resolution_m),
         "scaling": bundle.recipe.scaling,
+        "matched": str(bundle.recipe.matched).lower(),
         "licence": bundle.licence,
     }
 

@@ -20,7 +20,7 @@ from landslip.mapping.config import PredictConfig
 from landslip.mapping.probability.network import Forward, Member
 from landslip.mapping.probability.predict import Prediction
 from landslip.mapping.probability.segment import segment_scene
-from landslip.mapping.probability.source import SceneSource, check_scene, scene_scale
+from landslip.mapping.probability.source import check_scene, scene_source
 from landslip.progress import SILENT, Progress
 from landslip.recipe import Recipe
 from landslip.scene.store import BANDS, SCENE_JSON, Scene
@@ -88,6 +88,7 @@ class Prepared:
             "device": self.prediction.forward.device.type,
             "precision": self.prediction.forward.precision,
             "scale": [source.scale for source in self.prediction.sources],
+            "matching": [dict(source.matching.terms) for source in self.prediction.sources],
         }
 
 
@@ -172,11 +173,12 @@ def prepare(
     if config.uncertainty != "none" and forward.predictions == 1:
         message = "uncertainty needs several predictions per pixel; add --variants flips or d4, or --ensemble RUN"
         raise InputError(message)
-    sources = [SceneSource(scene, recipe, None, scene_scale(scene, recipe)) for recipe in recipes.values()]
+    sources = [scene_source(scene, recipe) for recipe in recipes.values()]
     return Prepared(Prediction(forward, sources, config), tuple(members), scene)
 
 
 def _kind(recipe: Recipe) -> str:
     """Tell recipes apart by what their layers depend on; statistics differ from member to member."""
     content = recipe.to_dict()
-    return json.dumps([content["layers"], content["objects"], recipe.scaling], sort_keys=True)
+    to = content["statistics"] if recipe.matched else None
+    return json.dumps([content["layers"], content["objects"], recipe.scaling, to], sort_keys=True)

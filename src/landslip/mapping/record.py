@@ -101,6 +101,10 @@ def map_content(
         ],
         "threshold": threshold,
         "scale": [source.scale for source in prepared.prediction.sources],
+        "matching": [
+            {name: {"factor": factor, "offset": offset} for name, (factor, offset) in source.matching.terms.items()}
+            for source in prepared.prediction.sources
+        ],
         "outside_training_range": {name: round(share, 4) for name, share in outside.items()},
         "settings": {"predict": config.predict.to_dict(), **file_settings(config)},
         "precision": prepared.prediction.forward.precision,

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from landslip.data.augment import IDENTITY, Augment, Directional, augment, draw_elements, draw_scales, expansion
 from landslip.data.draws import permutation
+from landslip.data.matching import match_tiles
 from landslip.data.tileset import UNKNOWN, TileSet
 from landslip.layers.catalogue import follows_image_scale
 from landslip.recipe import Recipe
@@ -47,7 +48,7 @@ class TileStore:
         self.directional = directional or Directional()
         target = np.where(tiles.valid(), tiles.label, np.uint8(UNKNOWN))
         home = device if _fits(tiles.image.nbytes + target.nbytes, device) else torch.device("cpu")
-        self.image = _shared(tiles.image).to(home)
+        self.image = _shared(match_tiles(tiles.image, recipe)).to(home)
         self.target = torch.from_numpy(target).to(home)
         self.index = np.arange(len(tiles), dtype=np.int64)
         self.mean = torch.tensor(recipe.mean, dtype=torch.float32, device=device)[:, None, None]

@@ -32,6 +32,9 @@ class TrainConfig(Config):
     random_scale: float = Field(1.0, ge=1)
     """Image layers of each tile are multiplied by a factor drawn anew in every pass, log-uniform from 1/this to
     this: for patches that were each scaled by their own maximum, and scenes whose scale nobody knows."""
+    match_images: bool = False
+    """Every tile's image layers are brought to the mean and deviation of the training pixels, each by its own; so is
+    a scene as a whole when it is mapped. For models that go elsewhere."""
     loss: Loss = "bce"
     positive_weight: float = Field(1.0, gt=0)
     """Weight of landslide pixels in the binary cross-entropy."""

@@ -8,6 +8,7 @@ import json
 import numpy as np
 
 from landslip.data.augment import Directional
+from landslip.data.matching import matched_layers
 from landslip.data.standardise import with_recipe
 from landslip.data.tiles import check_tile_size
 from landslip.data.tileset import Part, TileSet
@@ -23,7 +24,7 @@ def prepare(tiles: TileSet, config: TrainConfig) -> TileSet:
     Raises
     ------
     LayerError
-        A layer is not there.
+        A layer is not there; image layers are to be matched, and cannot be.
     ConfigError
         The tile size is no multiple of 32.
     SplitError
@@ -32,6 +33,9 @@ def prepare(tiles: TileSet, config: TrainConfig) -> TileSet:
         No counted pixel, or no landslide, in training or validation.
     """
     tiles = with_recipe(tiles if config.layers is None else tiles.select(config.layers))
+    if config.match_images and tiles.recipe is not None:
+        tiles = tiles.with_recipe(tiles.recipe.model_copy(update={"matched": True}))
+        matched_layers(tiles.recipe)
     check_tile_size(tiles.size)
     counted = tiles.counted()
     for part in (Part.TRAIN, Part.VALIDATION):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from landslip.data.matching import NO_MATCHING, Matching, matched_layers
 from landslip.errors import InputError
 from landslip.layers.build import ObjectTable, build_layers, stored_bands
 from landslip.layers.catalogue import IMAGE_BANDS, require_bands
@@ -47,12 +48,15 @@ class SceneSource:
         Objects of the whole scene, where the recipe has object layers.
     scale
         Image layers are divided by this (1 for models trained on reflectance).
+    matching
+        How image layers are brought to the training pixels' mean and deviation, for models trained so.
     """
 
     scene: Scene
     recipe: Recipe
     objects: SceneObjects | None = None
     scale: float = 1.0
+    matching: Matching = NO_MATCHING
 
     def read(self, window: Window) -> NDArray[np.float32]:
         """Return ``(layers, rows, cols)`` float32 in the recipe's order and units, NaN = invalid."""
@@ -60,7 +64,9 @@ class SceneSource:
         table = None
         if self.objects is not None:
             table = ObjectTable(self.objects.labels(window), self.objects.means)
-        return build_layers(bands, self.recipe, objects=table)
+        layers = build_layers(bands, self.recipe, objects=table)
+        self.matching.apply(layers, self.recipe.layers)
+        return layers
 
     def read_bands(self, window: Window, names: Sequence[str] | None = None) -> dict[str, NDArray[np.float32]]:
         """Return stored layers, by default those that the recipe needs, image layers divided by the scale."""
@@ -71,6 +77,24 @@ class SceneSource:
                 if name.removeprefix("pre_") in IMAGE_BANDS:
                     layer /= np.float32(self.scale)
         return dict(zip(names, pixels, strict=True))
+
+
+def scene_source(scene: Scene, recipe: Recipe) -> SceneSource:
+    """Set up the layers of a recipe on a scene, with what has to be known of the whole scene first.
+
+    Raises
+    ------
+    InputError
+        The scene has no valid pixel in an image band, or nothing but zeros.
+    """
+    source = SceneSource(scene, recipe, None, scene_scale(scene, recipe))
+    names = matched_layers(recipe)
+    if not names:
+        return source
+    bare = replace(source, recipe=recipe.select(names))
+    windows = split_windows(scene.grid.shape, (BLOCK, 4 * BLOCK))
+    blocks = (dict(zip(names, bare.read(window), strict=True)) for window in windows)
+    return replace(source, matching=Matching.of(recipe, blocks, where=str(scene.path)))
 
 
 def check_scene(scene: Scene, recipe: Recipe) -> None:
@@ -134,7 +158,7 @@ def outside_training_range(source: SceneSource) -> dict[str, float]:
     if not plain:
         return {}
     recipe = source.recipe.select(plain)
-    sampled = SceneSource(source.scene, recipe, None, source.scale)
+    sampled = SceneSource(source.scene, recipe, None, source.scale, source.matching)
     windows = list(split_windows(source.scene.grid.shape, (BLOCK // 4, BLOCK // 4)))
     chosen = windows[:: max(1, len(windows) // _SAMPLE_WINDOWS)]
     outside, valid = np.zeros(len(plain)), np.zeros(len(plain))
