@@ -1,3 +1,4 @@
+import json
 import pickle
 from dataclasses import replace
 
@@ -165,6 +166,7 @@ def test_warning_is_set_against_what_scores_lost_between_places():
     assert found["rank_correlation"] > 0.8
     nothing = warning_against_drop(an_entry([[0.5] * 3] * 3, [[0.0] * 3] * 3))
     assert (nothing["rank_correlation"], nothing["drop_warned"], nothing["drop_silent"]) == (None, None, 0.0)
+    json.dumps(warning_against_drop(an_entry(f1, np.array(worst))))  # shares as numpy has them end in study.json too
 
 
 def test_matrix_knows_its_places_blocks_and_warning(matrix):

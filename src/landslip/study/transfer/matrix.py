@@ -46,7 +46,7 @@ def matrix(
             shares = outside_range(there, chosen.recipe)
             outside[-1].append(float(np.mean(list(shares.values()))))
             layer = max(shares, key=lambda name: shares[name])
-            worst[-1].append({"layer": layer, "share": shares[layer]})
+            worst[-1].append({"layer": layer, "share": float(shares[layer])})
     return {
         "row": row.name,
         "title": f"{row.label}, {title}",

@@ -41,7 +41,7 @@ def warning_against_drop(entry: Record) -> Record:
                 "trained": places[i],
                 "tested": places[j],
                 **entry["worst"][i][j],
-                "warned": entry["worst"][i][j]["share"] > OUTSIDE,
+                "warned": bool(entry["worst"][i][j]["share"] > OUTSIDE),
                 "drop": here["value"] - there["value"] if known else None,
             }
         )
