@@ -7,6 +7,7 @@ tells images apart by brightness alone is lost.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -108,12 +109,12 @@ class Matching:
                 values = block[name][np.isfinite(block[name])].astype(np.float64)
                 total += (values.size, values.sum(), np.square(values).sum())
         terms = {}
-        for name, (count, total, squares) in sums.items():
+        for name, (count, values_sum, squares) in sums.items():
             if not count:
                 message = f"{where}: no valid pixel in {name}; nothing can be mapped"
                 raise InputError(message)
-            mean = total / count
-            terms[name] = _to(recipe.statistics[name], mean, max(squares / count - mean * mean, 0.0) ** 0.5)
+            mean = float(values_sum / count)
+            terms[name] = _to(recipe.statistics[name], mean, math.sqrt(max(float(squares / count) - mean * mean, 0.0)))
         return cls(terms)
 
     def apply(self, image: NDArray[np.float32], layers: tuple[str, ...]) -> None:

@@ -34,8 +34,9 @@ def prepare(tiles: TileSet, config: TrainConfig) -> TileSet:
     """
     tiles = with_recipe(tiles if config.layers is None else tiles.select(config.layers))
     if config.match_images and tiles.recipe is not None:
-        tiles = tiles.with_recipe(tiles.recipe.model_copy(update={"matched": True}))
-        matched_layers(tiles.recipe)
+        recipe = tiles.recipe.model_copy(update={"matched": True})
+        matched_layers(recipe)  # refuses what cannot be matched
+        tiles = tiles.with_recipe(recipe)
     check_tile_size(tiles.size)
     counted = tiles.counted()
     for part in (Part.TRAIN, Part.VALIDATION):
