@@ -24,10 +24,10 @@ from pathlib import Path
 
 import numpy as np
 
-from landslip.objects.merging import usable_threads
 from landslip.objects.options import Options
-from landslip.objects.plans import Pixels, Plan
 from landslip.objects.segmentation import segment, segment_planned
+from landslip.objects.windows.merging import usable_threads
+from landslip.objects.windows.plans import Pixels, Plan
 
 PARCEL = 48
 """Mean width of a parcel in pixels."""

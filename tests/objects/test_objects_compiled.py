@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from objects_reference import Thing, cost, splitmix64, union
 
-from landslip.objects import compiled, costs, layout, rebuilding
-from landslip.objects.memory import empty_graph
-from landslip.objects.weights import make_criterion, make_screen
+from landslip.objects.kernels import compiled, costs, layout, rebuilding
+from landslip.objects.kernels.memory import empty_graph
+from landslip.objects.kernels.weights import make_criterion, make_screen
 
 
 @numba.njit

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from objects_reference import Thing, borders, cost, union
 
-from landslip.objects import segment, segment_hierarchy, tiling
-from landslip.objects.layout import TAINT
+from landslip.objects import segment, segment_hierarchy
+from landslip.objects.kernels.layout import TAINT
 from landslip.objects.options import Options
-from landslip.objects.plans import Pixels, Plan
 from landslip.objects.segmentation import segment_planned
+from landslip.objects.windows import tiling
+from landslip.objects.windows.plans import Pixels, Plan
 
 
 def landscape(seed, bands=3, rows=150, cols=170, noise=5.0):
@@ -76,7 +77,7 @@ def test_tiled_equals_untiled(kind, seed, core, passes, margin, scale, masked, d
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_number_of_threads_gives_the_same(kind, monkeypatch):
-    monkeypatch.setattr("landslip.objects.merging.FEW", 50)  # share even small graphs
+    monkeypatch.setattr("landslip.objects.windows.merging.FEW", 50)  # share even small graphs
     image = image_of(kind, 1)
     one = planned(image, 25, Plan((40, 40), 4, 12))
     for threads in (2, 3):

@@ -76,8 +76,8 @@ def test_not_finite_pixels_are_masked_with_a_warning():
 
 def test_not_finite_pixels_count_once_however_the_windows_lie():
     from landslip.objects.options import Options
-    from landslip.objects.plans import Pixels, Plan
     from landslip.objects.segmentation import segment_planned
+    from landslip.objects.windows.plans import Pixels, Plan
 
     image = np.zeros((1, 40, 40), np.float32)
     image[0, ::10, ::10] = np.nan

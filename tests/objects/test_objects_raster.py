@@ -9,9 +9,10 @@ import rasterio
 from affine import Affine
 
 from landslip.errors import ConfigError, CRSMismatchError, InputError, LayerError, OutputError, ResourceError
-from landslip.objects import outofcore, segment, segment_raster
-from landslip.objects.plans import Plan
-from landslip.objects.sources import open_source
+from landslip.objects import segment, segment_raster
+from landslip.objects.disk import run as outofcore
+from landslip.objects.disk.sources import open_source
+from landslip.objects.windows.plans import Plan
 
 ROWS, COLS = 130, 150
 

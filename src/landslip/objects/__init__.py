@@ -10,30 +10,30 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from landslip.objects.curves import plot_scales
-    from landslip.objects.fitness import ObjectFitness, object_fitness
+    from landslip.objects.disk.run import RasterSegmentation, segment_raster
     from landslip.objects.means import object_means
-    from landslip.objects.outofcore import RasterSegmentation, segment_raster
-    from landslip.objects.scale import ScaleSearch, choose_scale
+    from landslip.objects.scale.curves import plot_scales
+    from landslip.objects.scale.fitness import ObjectFitness, object_fitness
+    from landslip.objects.scale.supervised import ScaleSearch, choose_scale
+    from landslip.objects.scale.unsupervised import UnsupervisedSearch, choose_scale_unsupervised
     from landslip.objects.segmentation import segment, segment_hierarchy
     from landslip.objects.table import object_polygons, object_table, write_objects
-    from landslip.objects.unsupervised import UnsupervisedSearch, choose_scale_unsupervised
 
 _HOME = {
-    "ObjectFitness": "fitness",
-    "RasterSegmentation": "outofcore",
-    "ScaleSearch": "scale",
-    "UnsupervisedSearch": "unsupervised",
-    "choose_scale": "scale",
-    "choose_scale_unsupervised": "unsupervised",
-    "object_fitness": "fitness",
+    "ObjectFitness": "scale.fitness",
+    "RasterSegmentation": "disk.run",
+    "ScaleSearch": "scale.supervised",
+    "UnsupervisedSearch": "scale.unsupervised",
+    "choose_scale": "scale.supervised",
+    "choose_scale_unsupervised": "scale.unsupervised",
+    "object_fitness": "scale.fitness",
     "object_means": "means",
     "object_polygons": "table",
     "object_table": "table",
-    "plot_scales": "curves",
+    "plot_scales": "scale.curves",
     "segment": "segmentation",
     "segment_hierarchy": "segmentation",
-    "segment_raster": "outofcore",
+    "segment_raster": "disk.run",
     "write_objects": "table",
 }
 

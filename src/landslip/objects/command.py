@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from landslip.errors import InputError, OutputError
 from landslip.files import sha256, write_json
-from landslip.objects.curves import plot_scales
-from landslip.objects.outofcore import RasterSegmentation, segment_raster
-from landslip.objects.scale import ScaleSearch, choose_scale
-from landslip.objects.sources import Source, open_source
+from landslip.objects.disk.run import RasterSegmentation, segment_raster
+from landslip.objects.disk.sources import Source, open_source
+from landslip.objects.scale.curves import plot_scales
+from landslip.objects.scale.supervised import ScaleSearch, choose_scale
+from landslip.objects.scale.unsupervised import UnsupervisedSearch, choose_scale_unsupervised
 from landslip.objects.table import object_polygons, object_table, write_objects
-from landslip.objects.unsupervised import UnsupervisedSearch, choose_scale_unsupervised
 from landslip.progress import SILENT, Progress
 from landslip.rasters import open_raster, read_window
 from landslip.recipe import require_distinct

@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from landslip.errors import InputError
-from landslip.objects.handover import label_forest
-from landslip.objects.joining import Part, Size, join
-from landslip.objects.layout import (
+from landslip.objects.kernels.handover import label_forest
+from landslip.objects.kernels.layout import (
     STRAY,
     Graph,
 )
-from landslip.objects.merging import SERIAL, Merger, Workers, usable_threads
+from landslip.objects.kernels.weights import make_criterion
 from landslip.objects.options import Options, check_image, check_plane
-from landslip.objects.plans import Pixels, Plan, Task
-from landslip.objects.tiling import Arenas, Margins, first_pass, run_window
-from landslip.objects.weights import make_criterion
+from landslip.objects.windows.joining import Part, Size, join
+from landslip.objects.windows.merging import SERIAL, Merger, Workers, usable_threads
+from landslip.objects.windows.plans import Pixels, Plan, Task
+from landslip.objects.windows.tiling import Arenas, Margins, first_pass, run_window
 from landslip.windows import Window
 
 

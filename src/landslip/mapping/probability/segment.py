@@ -82,7 +82,7 @@ def measure_objects(
 
 def _segment(source: SceneSource, recipe: ObjectRecipe, labels: Path, memory_gib: float, progress: Progress) -> None:
     from landslip.objects import segment_raster
-    from landslip.objects.sources import Source
+    from landslip.objects.disk.sources import Source
 
     needed = bands_needed(recipe.inputs)
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from landslip.errors import ConfigError
 from landslip.objects.options import check_image
-from landslip.objects.scale import DEFAULT_SCALES
+from landslip.objects.scale.supervised import DEFAULT_SCALES
 from landslip.progress import SILENT, Progress
 
 

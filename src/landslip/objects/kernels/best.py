@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from landslip.objects.compiled import (
+from landslip.objects.kernels.compiled import (
     block_at,
     compiled,
     first_bit,
@@ -16,11 +16,11 @@ from landslip.objects.compiled import (
     put,
     within,
 )
-from landslip.objects.costs import (
+from landslip.objects.kernels.costs import (
     before,
     exact_cost,
 )
-from landslip.objects.layout import (
+from landslip.objects.kernels.layout import (
     BEST,
     BEST_COST,
     BLOCK,

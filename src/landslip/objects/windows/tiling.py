@@ -14,20 +14,20 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from landslip.objects import filling, handover
-from landslip.objects import pixels as first
-from landslip.objects.joining import Part, Ranges
-from landslip.objects.layout import (
+from landslip.objects.kernels import filling, handover
+from landslip.objects.kernels import pixels as first
+from landslip.objects.kernels.layout import (
     LANES,
     MEANS,
     POOL,
     STRAY,
     record_words,
 )
-from landslip.objects.memory import NO_ARENA, Arena, empty_graph, empty_part, pool_start
-from landslip.objects.merging import SERIAL, Merger, Workers
-from landslip.objects.plans import Pixels, Reader, Task
-from landslip.objects.weights import at_least, make_screen
+from landslip.objects.kernels.memory import NO_ARENA, Arena, empty_graph, empty_part, pool_start
+from landslip.objects.kernels.weights import at_least, make_screen
+from landslip.objects.windows.joining import Part, Ranges
+from landslip.objects.windows.merging import SERIAL, Merger, Workers
+from landslip.objects.windows.plans import Pixels, Reader, Task
 from landslip.windows import Window
 
 NO_MASK = np.empty((0, 0), np.bool_)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landslip.objects.layout import Criterion
+from landslip.objects.kernels.layout import Criterion
 from landslip.windows import Window, split_windows
 
 STRIP = 128

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from landslip.objects.best import rough_best, settle
-from landslip.objects.compiled import (
+from landslip.objects.kernels.best import rough_best, settle
+from landslip.objects.kernels.compiled import (
     block_at,
     compiled,
     copy_block,
@@ -23,12 +23,12 @@ from landslip.objects.compiled import (
     prefetch,
     put,
 )
-from landslip.objects.costs import (
+from landslip.objects.kernels.costs import (
     UNSURE,
     kept,
     rough_cost,
 )
-from landslip.objects.layout import (
+from landslip.objects.kernels.layout import (
     BEST,
     BEST_COST,
     BLOCK,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landslip.objects.layout import (
+from landslip.objects.kernels.layout import (
     LANES,
     MEANS,
     POOL,

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from landslip.files import atomic_path
-from landslip.objects.scale import ScaleSearch
-from landslip.objects.unsupervised import UnsupervisedSearch
+from landslip.objects.scale.supervised import ScaleSearch
+from landslip.objects.scale.unsupervised import UnsupervisedSearch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from landslip.objects.compiled import (
+from landslip.objects.kernels.compiled import (
     block_at,
     compiled,
     get,
     put,
 )
-from landslip.objects.layout import (
+from landslip.objects.kernels.layout import (
     ALIVE,
     BEST,
     BLOCK,

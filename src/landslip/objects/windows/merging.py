@@ -12,9 +12,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from landslip.objects import compacting, rebuilding
-from landslip.objects import passes as steps
-from landslip.objects.layout import (
+from landslip.objects.kernels import compacting, rebuilding
+from landslip.objects.kernels import passes as steps
+from landslip.objects.kernels.layout import (
     ALIVE,
     BYTES,
     DEAD,
@@ -28,8 +28,8 @@ from landslip.objects.layout import (
     Screen,
     record_words,
 )
-from landslip.objects.memory import NO_ARENA, Arena, pool_start
-from landslip.objects.weights import at_least
+from landslip.objects.kernels.memory import NO_ARENA, Arena, pool_start
+from landslip.objects.kernels.weights import at_least
 
 LAST_TOKEN = 250
 """Tokens of passes fit a byte beside the two fixed states; after this one they start again."""

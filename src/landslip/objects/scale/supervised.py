@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from landslip.objects.fitness import ObjectFitness, object_fitness
+from landslip.objects.scale.fitness import ObjectFitness, object_fitness
 from landslip.progress import SILENT, Progress
 
 DEFAULT_SCALES = tuple(float(round(5 * 2 ** (k / 2), 1)) for k in range(13))

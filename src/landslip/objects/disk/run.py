@@ -25,22 +25,22 @@ from numpy.typing import NDArray
 
 from landslip.errors import ConfigError, InputError, OutputError, ResourceError
 from landslip.files import atomic_path, locked, read_json, write_json, writing
-from landslip.objects.handover import label_roots
-from landslip.objects.joining import Cells, Part, Size, join
-from landslip.objects.layout import (
+from landslip.objects.disk.sources import Source, open_source
+from landslip.objects.kernels.handover import label_roots
+from landslip.objects.kernels.layout import (
     MEANS,
     SLOT,
     Graph,
     record_words,
     steps_of,
 )
-from landslip.objects.memory import empty_part
-from landslip.objects.merging import SERIAL, Workers, usable_threads
+from landslip.objects.kernels.memory import empty_part
+from landslip.objects.kernels.weights import make_criterion
 from landslip.objects.options import Options, check_shape
-from landslip.objects.plans import Pixels, Plan, Task
-from landslip.objects.sources import Source, open_source
-from landslip.objects.tiling import Arenas, Margins, run_window, window_bytes
-from landslip.objects.weights import make_criterion
+from landslip.objects.windows.joining import Cells, Part, Size, join
+from landslip.objects.windows.merging import SERIAL, Workers, usable_threads
+from landslip.objects.windows.plans import Pixels, Plan, Task
+from landslip.objects.windows.tiling import Arenas, Margins, run_window, window_bytes
 from landslip.progress import SILENT, Progress
 from landslip.rasters import RasterSpec, cog_writer, write_block
 from landslip.windows import Window

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from landslip.objects.layout import (
+from landslip.objects.kernels.layout import (
     LANES,
     Criterion,
     Screen,
@@ -31,7 +31,7 @@ def make_criterion(band_weights: Sequence[float], color: float, compactness: flo
 
 
 def make_screen(criterion: Criterion, low: NDArray[np.float32], high: NDArray[np.float32]) -> Screen:
-    """Prepare approximate costs for pixels between the two values of each band; see :mod:`landslip.objects.costs`.
+    """Prepare approximate costs for pixels between the two values of each band; see :mod:`.costs`.
 
     Weights that single precision cannot hold leave every decision to the exact costs.
     """

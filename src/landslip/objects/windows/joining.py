@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landslip.objects import handover
-from landslip.objects.layout import MEANS, POOL, Graph, record_words
-from landslip.objects.memory import empty_graph, pool_start
-from landslip.objects.merging import Merger, Workers
-from landslip.objects.plans import Task
-from landslip.objects.weights import make_screen
+from landslip.objects.kernels import handover
+from landslip.objects.kernels.layout import MEANS, POOL, Graph, record_words
+from landslip.objects.kernels.memory import empty_graph, pool_start
+from landslip.objects.kernels.weights import make_screen
+from landslip.objects.windows.merging import Merger, Workers
+from landslip.objects.windows.plans import Task
 
 Ranges = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Least and greatest value of each band; the least is above the greatest where there is none."""

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from landslip.objects.best import rough_best, settle
-from landslip.objects.compiled import (
+from landslip.objects.kernels.best import rough_best, settle
+from landslip.objects.kernels.compiled import (
     block_at,
     compiled,
     first_bit,
@@ -28,14 +28,14 @@ from landslip.objects.compiled import (
     prefetch,
     put,
 )
-from landslip.objects.costs import (
+from landslip.objects.kernels.costs import (
     exact_cost,
     join_exact,
     kept,
     rough_cost,
     set_record,
 )
-from landslip.objects.layout import (
+from landslip.objects.kernels.layout import (
     ALIVE,
     BEST,
     BEST_COST,

@@ -30,7 +30,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from landslip.objects.compiled import (
+from landslip.objects.kernels.compiled import (
     DOUBLE,
     NUMBER,
     SINGLE,
@@ -44,7 +44,7 @@ from landslip.objects.compiled import (
     square_root,
     vector_at,
 )
-from landslip.objects.layout import (
+from landslip.objects.kernels.layout import (
     HETEROGENEITY,
     LANES,
     MEANS,

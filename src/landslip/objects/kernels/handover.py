@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from landslip.objects.compiled import (
+from landslip.objects.kernels.compiled import (
     block_at,
     compiled,
     get,
@@ -15,10 +15,10 @@ from landslip.objects.compiled import (
     prefetch,
     put,
 )
-from landslip.objects.costs import (
+from landslip.objects.kernels.costs import (
     set_record,
 )
-from landslip.objects.layout import (
+from landslip.objects.kernels.layout import (
     ALIVE,
     BEST,
     BLOCK,

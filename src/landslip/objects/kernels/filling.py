@@ -13,8 +13,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from landslip.objects.best import settle
-from landslip.objects.compiled import (
+from landslip.objects.kernels.best import settle
+from landslip.objects.kernels.compiled import (
     DOUBLE,
     SINGLE,
     WORD,
@@ -29,12 +29,12 @@ from landslip.objects.compiled import (
     vector_at,
     within,
 )
-from landslip.objects.costs import (
+from landslip.objects.kernels.costs import (
     kept,
     rough_cost,
     set_record,
 )
-from landslip.objects.layout import (
+from landslip.objects.kernels.layout import (
     ALIVE,
     BEST,
     BEST_COST,

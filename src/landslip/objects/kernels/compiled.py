@@ -21,7 +21,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from landslip.objects.layout import (
+from landslip.objects.kernels.layout import (
     BLOCK,
     MORE,
     POOL,

@@ -1,0 +1,1 @@
+"""The choice of the scale: how well objects fit mapped landslides, or how alike their pixels are without any."""
