@@ -283,7 +283,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
     for work in (speed, sizes, constant, memory, start, granule):
-        command = commands.add_parser(work.__name__, help=work.__doc__)
+        command = commands.add_parser(work.__name__, help=work.__doc__.replace("%", "%%"))
         command.set_defaults(work=work)
         command.add_argument("--bands", type=int, default=5)
         command.add_argument("--repeats", type=int, default=3)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from objects_reference import Thing, cost, splitmix64, union
 
-from landslip.objects.kernels import compiled, costs, layout, rebuilding
+from landslip.objects.kernels import compiled, costs, layout, order, rebuilding
 from landslip.objects.kernels.memory import empty_graph
 from landslip.objects.kernels.weights import make_criterion, make_screen
 
@@ -35,7 +35,7 @@ def rough_pair(graph, i, j, shared, criterion, screen):
 
 @numba.njit
 def hashed(x):
-    return costs.splitmix64(x)
+    return order.splitmix64(x)
 
 
 def graph_of(things, criterion, values):

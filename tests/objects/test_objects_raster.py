@@ -10,7 +10,8 @@ from affine import Affine
 
 from landslip.errors import ConfigError, CRSMismatchError, InputError, LayerError, OutputError, ResourceError
 from landslip.objects import segment, segment_raster
-from landslip.objects.disk import run as outofcore
+from landslip.objects.disk import planning
+from landslip.objects.disk import run as work
 from landslip.objects.disk.sources import open_source
 from landslip.objects.windows.plans import Plan
 
@@ -99,7 +100,7 @@ def test_integers_with_nodata_are_read_as_they_are(tmp_path):
 def test_an_interrupted_run_is_taken_up(raster, tmp_path, monkeypatch):
     path, image = raster
     plan, out = Plan((50, 50), 5, 20), tmp_path / "labels.tif"
-    honest, calls = outofcore.run_window, []
+    honest, calls = work.run_window, []
 
     def broken(*arguments):
         calls.append(1)
@@ -107,12 +108,12 @@ def test_an_interrupted_run_is_taken_up(raster, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return honest(*arguments)
 
-    monkeypatch.setattr(outofcore, "run_window", broken)
+    monkeypatch.setattr(work, "run_window", broken)
     with pytest.raises(KeyboardInterrupt):
         segment_raster(path, out, 30, plan=plan, threads=1)
     assert not out.exists()
     calls.clear()
-    monkeypatch.setattr(outofcore, "run_window", lambda *a: (calls.append(1), honest(*a))[1])
+    monkeypatch.setattr(work, "run_window", lambda *a: (calls.append(1), honest(*a))[1])
     segment_raster(path, out, 30, plan=plan, threads=1, resume=True)
     assert len(calls) == 9 - 4
     assert np.array_equal(read(out), in_memory(image, 30))
@@ -121,7 +122,7 @@ def test_an_interrupted_run_is_taken_up(raster, tmp_path, monkeypatch):
 def test_parts_of_other_settings_are_not_taken_up(raster, tmp_path, monkeypatch):
     path, image = raster
     plan, out = Plan((50, 50), 5, 20), tmp_path / "labels.tif"
-    monkeypatch.setattr(outofcore._Run, "merge", lambda self: (_ for _ in ()).throw(KeyboardInterrupt()))
+    monkeypatch.setattr(work.Run, "merge", lambda self: (_ for _ in ()).throw(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         segment_raster(path, out, 30, plan=plan)
     monkeypatch.undo()
@@ -134,7 +135,7 @@ def test_parts_of_other_settings_are_not_taken_up(raster, tmp_path, monkeypatch)
 def test_a_damaged_part_is_named(raster, tmp_path, monkeypatch):
     path, _ = raster
     plan, out = Plan((50, 50), 5, 20), tmp_path / "labels.tif"
-    monkeypatch.setattr(outofcore._Run, "merge", lambda self: (_ for _ in ()).throw(KeyboardInterrupt()))
+    monkeypatch.setattr(work.Run, "merge", lambda self: (_ for _ in ()).throw(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         segment_raster(path, out, 30, plan=plan)
     part = tmp_path / "labels.tif.partial" / "window-000003.npz"
@@ -173,12 +174,12 @@ def test_a_full_disk_leaves_nothing_under_the_final_name(raster, tmp_path, monke
     def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(outofcore, "_save", full)
+    monkeypatch.setattr(work, "save", full)
     with pytest.raises(OutputError, match=r"cannot write .*labels.tif: the disk is full"):
         segment_raster(raster[0], out, 30, plan=Plan((50, 50), 3, 20))
     assert not out.exists()
     monkeypatch.undo()
-    monkeypatch.setattr(outofcore, "write_block", full)
+    monkeypatch.setattr(work, "write_block", full)
     with pytest.raises(OutputError, match="the disk is full"):
         segment_raster(raster[0], out, 30, plan=Plan((50, 50), 3, 20))
     assert not out.exists()
@@ -213,7 +214,7 @@ def test_percentiles_are_those_of_the_whole_raster(raster):
 def test_more_passes_in_windows_where_few_leave_too_many_objects(raster, tmp_path, monkeypatch):
     path, image = raster
     out, used, interrupt = tmp_path / "labels.tif", [], []
-    honest = outofcore._Run._run
+    honest = work.Run._run
 
     def run(self, core, *others):
         used.append(self.task.plan.passes)
@@ -222,12 +223,12 @@ def test_more_passes_in_windows_where_few_leave_too_many_objects(raster, tmp_pat
             raise KeyboardInterrupt
         return honest(self, core, *others)
 
-    monkeypatch.setattr(outofcore._Run, "_run", run)
-    monkeypatch.setattr(outofcore, "FIRST_PASSES", ((2, 10), (6, 30)))
-    monkeypatch.setattr(outofcore, "_plan", lambda shape, b, threads, m, *each: (Plan.of(shape, 64, *each), 1))
+    monkeypatch.setattr(work.Run, "_run", run)
+    monkeypatch.setattr(planning, "FIRST_PASSES", ((2, 10), (6, 30)))
+    monkeypatch.setattr(planning, "_plan", lambda shape, b, threads, m, *each: (Plan.of(shape, 64, *each), 1))
     # a memory that holds the graph after six passes, not after two
     nodes = {passes: _nodes_left(path, tmp_path, passes) for passes in (2, 6)}
-    memory = (nodes[2] + nodes[6]) / 2 * outofcore.node_bytes(len(image)) / 2**30
+    memory = (nodes[2] + nodes[6]) / 2 * planning.node_bytes(len(image)) / 2**30
     used.clear()
     interrupt.append(True)
     with pytest.raises(KeyboardInterrupt):
@@ -241,7 +242,7 @@ def test_more_passes_in_windows_where_few_leave_too_many_objects(raster, tmp_pat
 def _nodes_left(path, folder, passes):
     sizes = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(outofcore._Run, "merge", lambda self: sizes.extend(self.sizes) or 1 / 0)
+        patch.setattr(work.Run, "merge", lambda self: sizes.extend(self.sizes) or 1 / 0)
         with pytest.raises(ZeroDivisionError):
             segment_raster(path, folder / f"{passes}.tif", 30, plan=Plan((64, 64), passes, 30))
     return sum(size.nodes for size in sizes)

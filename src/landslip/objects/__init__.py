@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from landslip.objects.disk.run import RasterSegmentation, segment_raster
+    from landslip.objects.disk.raster import RasterSegmentation, segment_raster
     from landslip.objects.means import object_means
     from landslip.objects.scale.curves import plot_scales
     from landslip.objects.scale.fitness import ObjectFitness, object_fitness
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ObjectFitness": "scale.fitness",
-    "RasterSegmentation": "disk.run",
+    "RasterSegmentation": "disk.raster",
     "ScaleSearch": "scale.supervised",
     "UnsupervisedSearch": "scale.unsupervised",
     "choose_scale": "scale.supervised",
@@ -33,7 +33,7 @@ _HOME = {
     "plot_scales": "scale.curves",
     "segment": "segmentation",
     "segment_hierarchy": "segmentation",
-    "segment_raster": "disk.run",
+    "segment_raster": "disk.raster",
     "write_objects": "table",
 }
 

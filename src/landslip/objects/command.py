@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from landslip.errors import InputError, OutputError
 from landslip.files import sha256, write_json
-from landslip.objects.disk.run import RasterSegmentation, segment_raster
+from landslip.objects.disk.raster import RasterSegmentation, segment_raster
 from landslip.objects.disk.sources import Source, open_source
 from landslip.objects.scale.curves import plot_scales
 from landslip.objects.scale.supervised import ScaleSearch, choose_scale

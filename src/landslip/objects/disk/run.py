@@ -1,200 +1,37 @@
-"""Segmentation of rasters larger than memory, identical to the segmentation in memory.
-
-The first passes run in windows read from disk; each window leaves a part with its proven nodes. The parts
-are then joined into the graph of the whole, on which the remaining passes run; last, the labels are written
-window by window. Parts survive an interruption, and a later run takes them up.
-"""
+"""One segmentation on disk, step by step, with what its windows leave in a folder beside the output."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
-import os
-import shutil
-import zipfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
-from landslip.errors import ConfigError, InputError, OutputError, ResourceError
-from landslip.files import atomic_path, locked, read_json, write_json, writing
-from landslip.objects.disk.sources import Source, open_source
+from landslip.errors import ConfigError, InputError, ResourceError
+from landslip.files import read_json, write_json
+from landslip.objects.disk.parts import load_graph, load_roots, save, size_of
+from landslip.objects.disk.planning import GIB, node_bytes
+from landslip.objects.disk.sources import Source
 from landslip.objects.kernels.handover import label_roots
-from landslip.objects.kernels.layout import (
-    MEANS,
-    SLOT,
-    Graph,
-    record_words,
-    steps_of,
-)
-from landslip.objects.kernels.memory import empty_part
-from landslip.objects.kernels.weights import make_criterion
-from landslip.objects.options import Options, check_shape
-from landslip.objects.windows.joining import Cells, Part, Size, join
-from landslip.objects.windows.merging import SERIAL, Workers, usable_threads
-from landslip.objects.windows.plans import Pixels, Plan, Task
+from landslip.objects.kernels.layout import SLOT, Graph
+from landslip.objects.options import Options
+from landslip.objects.windows.joining import Cells, Size, join
+from landslip.objects.windows.merging import Workers
+from landslip.objects.windows.plans import Pixels, Task
 from landslip.objects.windows.tiling import Arenas, Margins, run_window, window_bytes
-from landslip.progress import SILENT, Progress
+from landslip.progress import Progress
 from landslip.rasters import RasterSpec, cog_writer, write_block
 from landslip.windows import Window
-
-GIB = 2**30
-
-FIRST_PASSES = ((12, 76), (16, 120), (20, 200))
-"""Passes in windows, and pixels around a core. The more passes, the fewer objects are left for the graph of the
-whole, and the wider the margin has to be: taint came 61 to 110 pixels deep in 12 passes, 160 in 16."""
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class RasterSegmentation:
-    """What a segmentation on disk came to.
-
-    Parameters
-    ----------
-    path
-        The label raster: int32, 0 = invalid.
-    objects
-        Number of objects.
-    windows
-        Windows of the first passes.
-    reruns
-        How often a window had to be run again with a wider margin.
-    passes
-        Passes in all.
-    """
-
-    path: Path
-    objects: int
-    windows: int
-    reruns: int
-    passes: int
-
-
-def segment_raster(
-    src: str | os.PathLike[str] | Source,
-    dst: str | os.PathLike[str],
-    scale: float,
-    *,
-    layers: Sequence[str] | None = None,
-    bounds: Sequence[tuple[float, float]] | None = None,
-    color: float = 0.9,
-    compactness: float = 0.5,
-    band_weights: Sequence[float] | None = None,
-    min_size: int = 1,
-    threads: int | None = None,
-    memory_gib: float = 4.0,
-    resume: bool = False,
-    plan: Plan | None = None,
-    progress: Progress = SILENT,
-) -> RasterSegmentation:
-    """Segment a raster on disk into a raster of labels, with the result of :func:`landslip.objects.segment`.
-
-    Parameters
-    ----------
-    src
-        Scene folder, any multi-band raster, or an open source.
-    dst
-        Label raster to write (a cloud-optimised GeoTIFF); it appears when it is whole.
-    scale, color, compactness, band_weights, min_size, threads
-        As for :func:`landslip.objects.segment`.
-    layers
-        Which layers; by default a scene's blue, green, red and nir, or all bands.
-    bounds
-        For each layer the values that become 0 and 255; by default the values are taken as they are.
-    memory_gib
-        Memory that the work may take, in GiB, beyond what Python and its libraries hold.
-    resume
-        Take up the parts that an interrupted run with the same settings left behind.
-    plan
-        Windows; chosen from the memory by default. It never changes the result.
-    progress
-        Who is told how far it is.
-
-    Returns
-    -------
-    RasterSegmentation
-        Where the labels are and what was done.
-
-    Raises
-    ------
-    ConfigError, InputError, LayerError, MissingInputError
-        Options or input unusable.
-    ResourceError
-        The memory does not suffice; the message says how much would.
-    OutputError
-        The disk is full, or the output is in use.
-    """
-    source = src if isinstance(src, Source) else open_source(src, layers)
-    if bounds is not None:
-        source = source.stretched(bounds)
-    bands, rows, cols = check_shape((len(source.layers), *source.grid.shape))
-    options = Options.checked(
-        bands, [scale], color=color, compactness=compactness, band_weights=band_weights,
-        min_size=min_size, threads=threads,
-    )  # fmt: skip
-    if not memory_gib > 0:
-        message = f"memory_gib is {memory_gib!r}; it must be greater than 0, for example 4"
-        raise ConfigError(message)
-    used = usable_threads(threads)
-    plans = _plans((rows, cols), bands, used, memory_gib) if plan is None else [(plan, used)]
-    criterion = make_criterion(options.band_weights, options.color, options.compactness)
-    folder = Path(f"{os.fspath(dst)}.partial")
-    # GDAL would keep a twentieth of the machine's memory in blocks that are read once
-    with rasterio.Env(GDAL_CACHEMAX=128), writing(dst), locked(folder), contextlib.ExitStack() as stack:
-        runs = []
-        for chosen, threads_of in plans:
-            task = Task((rows, cols), chosen, criterion, float(scale) ** 2, float(scale) ** 2)
-            workers = stack.enter_context(Workers(threads_of)) if threads_of > 1 else SERIAL
-            runs.append(_Run(source, options, task, folder, memory_gib * GIB, workers, progress))
-        run = _first_passes(runs, resume=resume)
-        labels, cells, pixel, passes, objects = run.merge()
-        run.write(Path(dst), labels, cells, pixel)
-    shutil.rmtree(folder, ignore_errors=True)
-    return RasterSegmentation(Path(dst), objects, len(run.cores), run.reruns, passes)
-
-
-def node_bytes(bands: int) -> int:
-    """Memory of a node in the graph of the whole, its list of neighbours and scratch memory included."""
-    words = record_words(steps_of(bands))
-    # the record, the exact statistics (as many words, less those of the list), a quarter of a block, small arrays
-    return 4 * words + 8 * (words - MEANS) + 32 + 64
-
-
-def _plans(shape: tuple[int, int], bands: int, threads: int, memory_gib: float) -> list[tuple[Plan, int]]:
-    """Plan the first passes, and with how many threads: few passes, and more in case they leave too many objects."""
-    plans = [_plan(shape, bands, threads, memory_gib, *each) for each in FIRST_PASSES]
-    return [plan for plan in plans if plan is not None] or [_too_small(bands, memory_gib)]
-
-
-def _plan(
-    shape: tuple[int, int], bands: int, threads: int, memory_gib: float, passes: int, margin: int
-) -> tuple[Plan, int] | None:
-    """Choose the largest windows that half of the memory allows, with fewer threads if need be."""
-    per_pixel = window_bytes(steps_of(bands)) + 8 * bands
-    for used in range(threads, 0, -1):
-        edge = int((memory_gib * GIB / 2 / used / per_pixel) ** 0.5) - 2 * margin
-        if edge >= min(256, *shape):
-            return Plan.of(shape, min(edge // 64 * 64 or edge, 1024), passes, margin), used
-    return None
-
-
-def _too_small(bands: int, memory_gib: float) -> NoReturn:
-    per_pixel = window_bytes(steps_of(bands)) + 8 * bands
-    need = 2 * per_pixel * (256 + 2 * FIRST_PASSES[0][1]) ** 2 / GIB
-    message = f"a memory of {memory_gib:g} GiB is too small for one window; give at least {need:.2f} GiB (--memory)"
-    raise ResourceError(message)
-
-
-def _first_passes(runs: list[_Run], *, resume: bool) -> _Run:
+def first_passes(runs: list[Run], *, resume: bool) -> Run:
     """Run the first passes by the first plan that leaves few enough objects; return the run.
 
     An interrupted run is taken up by the plan that it had come to.
@@ -209,7 +46,7 @@ def _first_passes(runs: list[_Run], *, resume: bool) -> _Run:
     return runs[-1]
 
 
-class _Run:
+class Run:
     """One segmentation on disk, step by step."""
 
     def __init__(
@@ -280,7 +117,7 @@ class _Run:
 
             def work(index: int, core: Window) -> Size:
                 part = self._part(index)
-                size = _size_of(part) if part.exists() else self._run(core, part, arenas, margins)
+                size = size_of(part) if part.exists() else self._run(core, part, arenas, margins)
                 bar.advance()
                 return size
 
@@ -317,7 +154,7 @@ class _Run:
 
         made = run_window(read, self.task, core, out, (0, 0), arenas, margins)
         self.reruns += made.attempts - 1
-        _save(part, made, out)
+        save(part, made, out)
         return Size.of(made)
 
     def _foretold(self, done: int) -> float:
@@ -358,15 +195,14 @@ class _Run:
 
     def _graphs(self) -> Iterator[Graph]:
         for index in range(len(self.cores)):
-            yield _load_graph(self._part(index))
+            yield load_graph(self._part(index))
 
     def write(self, dst: Path, labels: NDArray[np.int32], cells: Cells, pixel: NDArray[np.int32]) -> None:
         """Write the labels, window by window."""
         spec = RasterSpec(self.source.grid, "int32", ("object",), nodata=0, average=False)
         with self.progress.task("writing labels", len(self.cores)) as bar, cog_writer(dst, spec) as dataset:
             for index, core in enumerate(self.cores):
-                with np.load(self._part(index)) as content:
-                    roots = content["roots"]
+                roots = load_roots(self._part(index))
                 label_roots(roots, labels, pixel, *cells.key)
                 write_block(dataset, roots[np.newaxis], core)
                 bar.advance()
@@ -383,29 +219,3 @@ def _label_nodes(forest: NDArray[np.int32], pixel: NDArray[np.int32]) -> NDArray
     label = np.zeros(root.size, np.int32)
     label[tops[np.argsort(pixel[tops], kind="stable")]] = np.arange(1, tops.size + 1)
     return label[root]
-
-
-_SAVED = ("word", "exact", "side", "pixel")
-
-
-def _save(path: Path, part: Part, roots: NDArray[np.int32]) -> None:
-    arrays = {name: np.asarray(getattr(part.graph, name)) for name in _SAVED}
-    with atomic_path(path) as temporary, temporary.open("wb") as handle:
-        np.savez(handle, roots=roots, ranges=np.stack(part.ranges), **arrays)  # type: ignore[arg-type]  # names
-
-
-def _size_of(path: Path) -> Size:
-    try:
-        with path.open("rb") as handle, np.load(handle) as content:  # numpy leaves a damaged file open
-            ranges, nodes = content["ranges"], int(content["pixel"].size)
-            return Size.counted(nodes, int(content["word"].size), (ranges[0], ranges[1]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        message = f"{path}: is damaged; remove it and run again with --resume"
-        raise OutputError(message) from error
-
-
-def _load_graph(path: Path) -> Graph:
-    with np.load(path) as content:
-        arrays = {name: content[name] for name in _SAVED}
-    views = {"real": arrays["word"].view(np.float32), "byte": arrays["side"].view(np.uint8)}
-    return empty_part(0, 0, 0)._replace(**arrays, **views)

@@ -17,7 +17,6 @@ from landslip.objects.kernels.compiled import (
     within,
 )
 from landslip.objects.kernels.costs import (
-    before,
     exact_cost,
 )
 from landslip.objects.kernels.layout import (
@@ -34,6 +33,7 @@ from landslip.objects.kernels.layout import (
     SIDE,
     SIZE,
 )
+from landslip.objects.kernels.order import before
 
 
 @inlined

@@ -1,6 +1,6 @@
 # mypy: ignore-errors
 # ruff: noqa: ANN001, ANN201, ANN202
-"""The merge criterion (Baatz & Schäpe 2000), exactly and approximately, and the order of pairs.
+"""The merge criterion (Baatz & Schäpe 2000), exactly and approximately.
 
 Most decisions are clear: costs are first computed in single precision, from a record of two cache lines, with
 a bound of their error. Where the bound leaves a decision open, the exact cost decides: in double precision,
@@ -138,27 +138,6 @@ def exact_cost(word, exact, side, i, j, shared, criterion):
     shape = criterion.compactness * compact + (1.0 - criterion.compactness) * smooth
     color = exact_color(exact, i, j, n1, n2, n, criterion.weights)
     return criterion.color * color + (1.0 - criterion.color) * shape
-
-
-@inlined
-def splitmix64(x):
-    """Return the standard output of splitmix64 for the state x."""
-    z = x + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@inlined
-def before(own, a, b):
-    """Whether, at equal cost, the pair (own, a) comes before (own, b)."""
-    lo_a, hi_a = min(own, a), max(own, a)
-    lo_b, hi_b = min(own, b), max(own, b)
-    hash_a = splitmix64((np.uint64(lo_a) << np.uint64(32)) + np.uint64(hi_a))
-    hash_b = splitmix64((np.uint64(lo_b) << np.uint64(32)) + np.uint64(hi_b))
-    if hash_a != hash_b:
-        return hash_a < hash_b
-    return lo_a < lo_b or (lo_a == lo_b and hi_a < hi_b)
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ from __future__ import annotations
 import numpy as np
 
 from landslip.objects.kernels.compiled import compiled, inlined, put
-from landslip.objects.kernels.costs import before, shape_of
+from landslip.objects.kernels.costs import shape_of
 from landslip.objects.kernels.layout import HAS_BELOW, HAS_RIGHT, STRAY, VALID
+from landslip.objects.kernels.order import before
 
 TIED = 8
 """Added to a direction while more than one has the least cost."""

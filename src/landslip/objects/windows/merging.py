@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from landslip.objects.kernels import compacting, rebuilding
+from landslip.objects.kernels import compacting, rebuilding, taint
 from landslip.objects.kernels import passes as steps
 from landslip.objects.kernels.layout import (
     ALIVE,
@@ -175,7 +175,7 @@ class Merger:
         while passes is None or done < passes:
             if proof:
                 rules = (self.criterion.steps, limit, rim, low, high)
-                low, high = high, int(steps.spread_taint(self.graph, *rules))
+                low, high = high, int(taint.spread_taint(self.graph, *rules))
             done += 1
             self.passes += 1
             merged = self._one_pass(limit)
