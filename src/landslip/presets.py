@@ -33,13 +33,25 @@ class Preset:
 
 PRESETS: Final[dict[str, Preset]] = {
     "rgb-best": Preset(
-        "the best single model on three visible layers, also where each patch was scaled by its own maximum",
-        "",
+        "one model on three visible layers, also where each patch was scaled by its own maximum",
+        "Taiwan's patches, blocked",
         {
             "model": "unet",
             "layers": ["blue", "green", "red"],
             "augment": "d4",
             "random_scale": 1.25,
+            "loss": "bce+dice",
+        },
+    ),
+    "rgb-elsewhere": Preset(
+        "one model on three visible layers for areas where nothing is labelled",
+        "a model from elsewhere",
+        {
+            "model": "unet",
+            "layers": ["blue", "green", "red"],
+            "augment": "d4",
+            "random_scale": 1.25,
+            "match_images": True,
             "loss": "bce+dice",
         },
     ),

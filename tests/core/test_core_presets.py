@@ -28,6 +28,8 @@ def test_every_preset_is_valid_settings_and_documented(name):
             if isinstance(value, list)
             else f'"{value}"'
             if isinstance(value, str)
+            else str(value).lower()
+            if isinstance(value, bool)
             else value
         )
         assert f"`{key} = {shown}`" in line
