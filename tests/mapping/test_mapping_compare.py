@@ -146,6 +146,28 @@ def test_a_test_part_that_cannot_be_had_is_one_line(scene, tmp_path):
         held_out(tmp_path / "run", trained_in(scene), scene)
 
 
+def test_a_scene_made_anew_on_another_grid_is_told_from_a_strange_one(scene, tmp_path):
+    kept_split(tmp_path / "run", scene)
+    anew = write_scene(tmp_path / "anew" / "scene", {"red": np.zeros((70, 80), np.float32)})
+    with pytest.raises(InputError, match=r"its grid is not the one of 60 x 80 pixels .* build the scene as it was"):
+        held_out(tmp_path / "run", trained_in(scene), anew)
+
+
+def test_of_scenes_on_one_grid_whose_names_do_not_tell_only_what_tests_in_all_is_held_out(scene, tmp_path):
+    parts = np.full((2, *scene.grid.shape), TRAIN, np.uint8)
+    parts[0, :, 40:], parts[1, 30:] = TEST, TEST
+    save_splits(tmp_path / "run" / SPLIT, [Split(part, np.zeros(part.shape, np.int32)) for part in parts])
+
+    def mask(*names):
+        grounds = [{"path": name, "grid": scene.grid.to_dict()} for name in names]
+        return held_out(tmp_path / "run", Bundle({}, MODEL.recipe, 0.5, {}, training={"grounds": grounds}), scene)
+
+    assert np.array_equal(mask("other", "scene"), parts[1] == TEST)
+    both = (parts == TEST).all(axis=0)
+    assert np.array_equal(mask("scene", "scene"), both)
+    assert np.array_equal(mask("east", "west"), both)
+
+
 def test_a_damaged_inventory_is_told_before_anything_is_mapped(scene, tmp_path):
     (scene.path / "inventory.gpkg").write_bytes(b"no database")
     with pytest.raises(

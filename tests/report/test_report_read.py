@@ -169,6 +169,11 @@ def test_damaged_run_files(tiny: Path) -> None:
     with pytest.raises(FormatError, match=r"predictions\.npz: not the predictions of a run, or damaged"):
         write_report(tiny)
     predictions.write_bytes(kept)
+    rewrite(tiny, folds=[{"name": "main", "tiles": "tiles.npz", "split": "split.npz", "test": "the eastern third"}])
+    (tiny / "split.npz").write_bytes(b"not an archive")
+    with pytest.raises(FormatError, match=r"split\.npz: the split is damaged; remove the file"):
+        write_report(tiny)
+    (tiny / "split.npz").unlink()
     (tiny / "runs/unet/seed0/metrics.csv").write_text("epoch,train_loss\none,two\n")
     with pytest.raises(FormatError, match=r"metrics\.csv: not a table of training metrics"):
         write_report(tiny)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslip.data.places import Places, band_names
-from landslip.errors import FormatError, InputError, LandslipError
+from landslip.errors import FormatError, InputError
+from landslip.files.arrays import open_arrays
 
 
 class NpzFile:
@@ -90,17 +89,8 @@ class NpzFile:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Any]:
-        try:
-            if not zipfile.is_zipfile(self._path):  # a single array would load, too
-                raise zipfile.BadZipFile
-            # opened here, since numpy leaves the file open when it is no archive
-            with self._path.open("rb") as handle, np.load(handle, allow_pickle=False) as content:
-                yield content
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            if isinstance(error, LandslipError):
-                raise
-            message = f"{self._path}: not a readable .npz file, cut off or damaged; fetch it again"
-            raise FormatError(message) from error
+        with open_arrays(self._path, "not a readable .npz file, cut off or damaged; fetch it again") as content:
+            yield content
 
     def _per_patch(self, arrays: dict[str, NDArray[Any]], key: str, default: NDArray[Any]) -> NDArray[Any]:
         array = arrays.get(key, default)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
@@ -15,8 +14,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from landslip.errors import FormatError, LayerError, MissingInputError
+from landslip.errors import LayerError, MissingInputError
 from landslip.files import atomic_path, check_format
+from landslip.files.arrays import open_arrays
 from landslip.recipe import Recipe
 
 
@@ -176,19 +176,11 @@ class TileSet:
         if not Path(path).is_file():
             message = f"{path}: no such file (prepared tiles); check the path"
             raise MissingInputError(message)
-        try:
-            if not zipfile.is_zipfile(path):  # a single array would load, too
-                raise zipfile.BadZipFile
-            # opened here, since numpy leaves the file open when it is no archive
-            with Path(path).open("rb") as handle, np.load(handle, allow_pickle=False) as content:
-                head = json.loads(content["head"].tobytes())
-                check_format(head, path)
-                arrays = {name: content[name] for name in ("image", "label", "landslide", *_PER_TILE)}
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            if isinstance(error, FormatError):
-                raise
-            message = f"{path}: not a tile set written by 'landslip prepare', or damaged; make it again"
-            raise FormatError(message) from error
+        damaged = "not a tile set written by 'landslip prepare', or damaged; make it again"
+        with open_arrays(Path(path), damaged) as content:
+            head = json.loads(content["head"].tobytes())
+            check_format(head, path)
+            arrays = {name: content[name] for name in ("image", "label", "landslide", *_PER_TILE)}
         recipe = Recipe.from_dict(head["recipe"], where=str(path)) if head["recipe"] else None
         return cls(tuple(head["layers"]), **arrays, recipe=recipe, meta=head["meta"])
 

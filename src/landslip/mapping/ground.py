@@ -62,8 +62,8 @@ def held_out(run: Path, bundle: Bundle, scene: Scene) -> NDArray[np.bool_]:
     """
     grounds = _grounds(bundle)
     same = [i for i, (_, grid) in enumerate(grounds) if grid == scene.grid]
-    same.sort(key=lambda i: grounds[i][0] != scene.path.name)
     if not same:
+        _refuse_changed(grounds, scene)
         names = ", ".join(name for name, _ in grounds) or "no scene that it knows of"
         message = (
             f"{scene.path}: the run was not trained in this scene (but in: {names}); leave --held-out away, "
@@ -77,11 +77,25 @@ def held_out(run: Path, bundle: Bundle, scene: Scene) -> NDArray[np.bool_]:
             "give the ground to score in by --within or --outside"
         )
         raise InputError(message)
-    part = load_part(path, same[0])
-    if part.shape != scene.grid.shape:
-        message = f"{path}: the split is of a scene of {part.shape}, {scene.path} has {scene.grid.shape}; train again"
-        raise FormatError(message)
-    return np.asarray(part == TEST)
+    kept = np.ones(scene.grid.shape, bool)
+    for i in [i for i in same if grounds[i][0] == scene.path.name] or same:  # names that do not tell: test in all
+        part = load_part(path, i)
+        if part.shape != kept.shape:
+            message = f"{path}: the split is of a scene of {part.shape}, {scene.path} has {kept.shape}; train again"
+            raise FormatError(message)
+        kept &= part == TEST
+    return kept
+
+
+def _refuse_changed(grounds: list[tuple[str, Grid]], scene: Scene) -> None:
+    """Refuse a scene of the run's that has another grid by now."""
+    before = next((grid for name, grid in grounds if name == scene.path.name), None)
+    if before is not None and scene.grid.contains_bounds(before.bounds, before.crs):
+        message = (
+            f"{scene.path}: its grid is not the one of {before.shape[0]} x {before.shape[1]} pixels that the run was "
+            "trained on, so --held-out cannot place the split; train again, or build the scene as it was"
+        )
+        raise InputError(message)
 
 
 def _split_file(run: Path) -> Path | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from landslip.data.tileset import Part, TileSet
 from landslip.errors import FormatError
+from landslip.files.arrays import open_arrays
 from landslip.report import maps, mosaic
 from landslip.report.maps import Picture
 from landslip.report.model import Fold, Row, Study
@@ -105,7 +106,8 @@ def _split_pictures(folder: Path, study: Study, fold: Fold, tiles: TileSet) -> l
 def _parts(folder: Path, fold: Fold, region: int) -> NDArray[np.uint8] | None:
     if not fold.split or not (folder / fold.split).is_file():
         return None
-    with np.load(folder / fold.split, allow_pickle=False) as content:
+    damaged = "the split is damaged; remove the file, and the report does without its picture"
+    with open_arrays(folder / fold.split, damaged) as content:
         name = f"part_{region}"
         return np.asarray(content[name], np.uint8) if name in content else None
 
@@ -138,12 +140,8 @@ def _first_run(row: Row, fold: Fold) -> dict[str, Any] | None:
 
 
 def _probability(path: Path, position: NDArray[np.intp], test: TileSet) -> NDArray[np.float32]:
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            index, values = content["index"], content["probability"]
-    except (KeyError, ValueError, OSError, EOFError) as error:
-        message = f"{path}: not the predictions of a run, or damaged; make them again with --resume"
-        raise FormatError(message) from error
+    with open_arrays(path, "not the predictions of a run, or damaged; make them again with --resume") as content:
+        index, values = content["index"], content["probability"]
     out = np.full(test.label.shape, np.nan, np.float32)
     if values.shape[1:] != out.shape[1:] or index.max(initial=-1) >= len(position):
         message = f"{path}: does not belong to these tiles; make it again with --resume"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landslip.errors import FormatError
 from landslip.files import atomic_path
+from landslip.files.arrays import open_arrays
 from landslip.files.places import nearby
 from landslip.splits.scene import Split
 
@@ -36,13 +35,6 @@ def load_part(path: str | os.PathLike[str], scene: int) -> NDArray[np.uint8]:
     FormatError
         The file is damaged, or knows nothing of this scene.
     """
-    try:
-        with (
-            nearby(path, what="split") as file,
-            file.open("rb") as handle,
-            np.load(handle, allow_pickle=False) as content,
-        ):
-            return np.asarray(content[f"part_{scene}"], np.uint8)
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        message = f"{os.fspath(path)}: the split is damaged, or of other scenes; make it again with the run"
-        raise FormatError(message) from error
+    damaged = "the split is damaged, or of other scenes; make it again with the run"
+    with nearby(path, what="split") as file, open_arrays(file, damaged) as content:
+        return np.asarray(content[f"part_{scene}"], np.uint8)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landslip.errors import FormatError
 from landslip.files import atomic_path
+from landslip.files.arrays import open_arrays
 
 SCORES = "scores.json"
 PREDICTIONS = "predictions.npz"
@@ -23,12 +23,9 @@ def load_predictions(path: Path) -> tuple[NDArray[np.int32], NDArray[np.float16]
     FormatError
         Absent or damaged.
     """
-    try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as content:
-            return content["index"], content["probability"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        message = f"{path}: predictions absent or damaged; remove {path.parent / SCORES} and run again with --resume"
-        raise FormatError(message) from error
+    damaged = f"predictions absent or damaged; remove {path.parent / SCORES} and run again with --resume"
+    with open_arrays(path, damaged) as content:
+        return content["index"], content["probability"]
 
 
 def save_predictions(path: Path, index: NDArray[np.int32], probability: NDArray[np.float16]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from landslip.errors import FormatError, OutputError
 from landslip.files import PARTIAL, atomic_path, read_json, write_json
+from landslip.files.arrays import open_arrays
 from landslip.mapping.probability.blending import Band
 
 PLAN = "plan.json"
@@ -172,12 +172,8 @@ def write_apart(folder: Path, token: str, number: int, apart: Apart) -> None:
 
 
 def _load_apart(path: Path) -> Apart:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Apart(arrays["part"], arrays["head"], arrays["carry"])
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        message = f"{path}: part of an interrupted map is damaged; run again without --resume"
-        raise FormatError(message) from error
+    with open_arrays(path, "part of an interrupted map is damaged; run again without --resume") as arrays:
+        return Apart(arrays["part"], arrays["head"], arrays["carry"])
 
 
 def _load(path: Path) -> NDArray[Any]:

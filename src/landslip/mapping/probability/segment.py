@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from landslip.errors import LayerError
 from landslip.files import atomic_path
+from landslip.files.arrays import open_arrays
 from landslip.layers.build import segmentation_image
 from landslip.layers.catalogue import bands_needed, compute, describe
 from landslip.mapping.probability.objects import ObjectMeans, SceneObjects, object_windows
@@ -58,7 +59,7 @@ def segment_scene(
         objects = measure_objects(labels, source, averaged, progress=progress)
         with atomic_path(kept) as temporary, temporary.open("wb") as handle:
             np.savez(handle, allow_pickle=False, count=objects.count, **objects.means)
-    with np.load(kept, allow_pickle=False) as arrays:
+    with open_arrays(kept, "part of an interrupted map is damaged; run again without --resume") as arrays:
         return SceneObjects(labels, int(arrays["count"]), {name: arrays[name] for name in averaged})
 
 
