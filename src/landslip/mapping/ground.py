@@ -73,7 +73,7 @@ def held_out(run: Path, bundle: Bundle, scene: Scene) -> NDArray[np.bool_]:
     path = _split_file(run)
     if path is None:
         message = (
-            f"{run}: the run kept no split (runs on prepared tiles and older ones have none); "
+            f"{run}: the run kept no split (runs on tiles, trials of a search and older runs have none); "
             "give the ground to score in by --within or --outside"
         )
         raise InputError(message)
