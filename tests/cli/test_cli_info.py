@@ -77,6 +77,9 @@ def test_run_in_words_and_as_json(tmp_path):
     assert "test       at 0.5: precision 0.500, recall 0.250, F1 0.333, IoU undefined" in text
     assert "test       at the threshold: precision 0.400, recall 0.500, F1 0.444, IoU 0.286" in text
     assert json.loads(run(tmp_path, "--json").stdout)["layers"] == ["red", "slope"]
+    assert "red, slope\n" in text
+    (tmp_path / "model.json").write_text(json.dumps(RUN | {"recipe": RUN["recipe"] | {"matched": True}}))
+    assert "red, slope; images matched to the training pixels" in run(tmp_path).stdout
 
 
 STUDY = {

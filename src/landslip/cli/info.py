@@ -99,6 +99,7 @@ def _run(path: Path) -> tuple[dict[str, Any], str]:
         "parameters": architecture.get("parameters"),
         "weights": architecture.get("weights"),
         "layers": list(recipe.get("layers", [])),
+        "matched": bool(recipe.get("matched", False)),
         "threshold": model.get("threshold"),
         "licence": model.get("licence") or None,
         "scores": model.get("scores", {}),
@@ -109,7 +110,7 @@ def _run(path: Path) -> tuple[dict[str, Any], str]:
         f"run {path}",
         f"  model      {content['model']}, {_count(content['parameters'])} parameters, "
         f"weights: {content['weights'] or 'none'}",
-        f"  layers     {layers}",
+        f"  layers     {layers}{'; images matched to the training pixels' if content['matched'] else ''}",
         f"  threshold  {content['threshold']:.3f} (chosen on validation)",
         *_score_lines(content["scores"]),
     ]
