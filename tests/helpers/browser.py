@@ -137,17 +137,19 @@ class Browser:
         scheme: str = "light",
         media: str = "",
         mobile: bool = False,
+        fragment: str = "",
     ) -> None:
-        """Load a file and wait until it is there."""
+        """Load a file, wait until it is there, and until what it does at its size has been drawn."""
         self.events.clear()
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
         self.send(
             "Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}]
         )
-        self.send("Page.navigate", url=path.resolve().as_uri())
+        self.send("Page.navigate", url=path.resolve().as_uri() + fragment)
         deadline = time.monotonic() + PATIENCE_S
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self._next(deadline))
+        self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(0))))")
 
     def run(self, script: str) -> Any:
         """Evaluate JavaScript and return its value."""

@@ -50,9 +50,9 @@ def browse(*arguments):
 
 
 def screenshot(page, tmp_path, fragment=""):
-    target = tmp_path / "shot.png"
-    browse(f"--screenshot={target}", f"{(page.folder / 'map.html').as_uri()}{fragment}")
-    return read_png(target)
+    with Browser() as browser:
+        browser.open(page.folder / "map.html", width=1360, height=640, fragment=fragment)
+        return read_png(browser.screenshot(tmp_path / "shot.png", whole=False))
 
 
 def read_png(path):
