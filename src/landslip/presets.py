@@ -43,6 +43,17 @@ PRESETS: Final[dict[str, Preset]] = {
             "loss": "bce+dice",
         },
     ),
+    "rgb-sentinel2": Preset(
+        "the best that was found on three visible layers; needs landslip[sentinel2], three times the time of the U-Net",
+        "an encoder that has seen Sentinel-2",
+        {
+            "model": "smp:unet-efficientnet-b4",
+            "weights": "sentinel2-csmask",
+            "layers": ["blue", "green", "red"],
+            "augment": "d4",
+            "loss": "bce+dice",
+        },
+    ),
     "rgb-elsewhere": Preset(
         "one model on three visible layers for areas where nothing is labelled",
         "a model from elsewhere",
