@@ -65,10 +65,8 @@ def match_tiles(image: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float3
         for tile in layer:
             finite = tile[np.isfinite(tile)]
             if finite.size:
-                factor, offset = _to(recipe.statistics[name], float(finite.mean(dtype=np.float64)),
-                                     float(finite.std(dtype=np.float64)))  # fmt: skip
-                tile *= np.float32(factor)
-                tile += np.float32(offset)
+                mean, std = float(finite.mean(dtype=np.float64)), float(finite.std(dtype=np.float64))
+                _bring(tile, _to(recipe.statistics[name], mean, std))
     return out
 
 
@@ -121,9 +119,7 @@ class Matching:
         """Match layers ``(layers, rows, cols)`` in place."""
         for layer, name in zip(image, layers, strict=True):
             if name in self.terms:
-                factor, offset = self.terms[name]
-                layer *= np.float32(factor)
-                layer += np.float32(offset)
+                _bring(layer, self.terms[name])
 
 
 NO_MATCHING = Matching({})
@@ -134,3 +130,10 @@ def _to(training: LayerStatistics, mean: float, std: float) -> tuple[float, floa
     """Return factor and offset that bring a mean and a deviation to those of training."""
     factor = training.std / std if std > 1e-6 * max(abs(mean), 1e-6) else 0.0
     return factor, training.mean - factor * mean
+
+
+def _bring(layer: NDArray[np.float32], terms: tuple[float, float]) -> None:
+    """Multiply a layer by the factor and add the offset, in place."""
+    factor, offset = terms
+    layer *= np.float32(factor)
+    layer += np.float32(offset)
