@@ -1,6 +1,7 @@
 """The layers of a recipe over a whole scene, block by block, each pixel read from disk once.
 
-Object layers follow the objects of the whole scene, segmented beforehand (:mod:`landslip.mapping.probability.segment`).
+A scale, or what matches the scene to the training pixels, is found in a pass of its own beforehand. Object layers
+follow the objects of the whole scene, segmented beforehand too (:mod:`landslip.mapping.probability.segment`).
 """
 
 from __future__ import annotations
