@@ -26,7 +26,7 @@ from landslip.mapping.prepare import Prepared, member_of, prepare
 from landslip.mapping.probability.assemble import assemble
 from landslip.mapping.probability.network import Member
 from landslip.mapping.probability.objects import SceneObjects
-from landslip.mapping.probability.parts import Parts
+from landslip.mapping.probability.parts import Parts, remove_parts
 from landslip.mapping.probability.predict import predict_bands
 from landslip.mapping.probability.source import outside_training_range
 from landslip.mapping.record import areas_of, file_settings, map_content, raster_tags, write_log
@@ -168,7 +168,7 @@ def map_scene(
     with output_folder(out, MAP_JSON, resume=resume) as folder:
         finished = _finished(folder, identity, resume=resume)
         if finished:
-            Parts(folder, identity, resume=True).remove()
+            remove_parts(folder)  # of a run that ended before it could
             return MapResult.open(out)
         clock = _Clock()
         parts = Parts(folder, identity, resume=resume)

@@ -44,6 +44,12 @@ class Apart:
     carry: NDArray[np.int64]
 
 
+def remove_parts(out: Path) -> None:
+    """Remove all parts below an output folder; nothing is touched where there are none."""
+    if (out / PARTIAL).exists():
+        shutil.rmtree(out / PARTIAL)
+
+
 class Parts:
     """The ``.partial`` folder of one output.
 
@@ -132,8 +138,7 @@ class Parts:
 
     def remove(self) -> None:
         """Remove all parts."""
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
+        remove_parts(self.folder.parent)
 
     def _part(self, band: Band) -> Path:
         return self.folder / f"band-{band.number:05d}.npy"
