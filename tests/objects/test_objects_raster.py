@@ -1,6 +1,7 @@
 """Segmentation from disk: the same labels as in memory, a kept budget, resumption, and clear refusals."""
 
 import errno
+import gc
 import warnings
 
 import numpy as np
@@ -13,6 +14,7 @@ from landslip.objects import segment, segment_raster
 from landslip.objects.disk import planning
 from landslip.objects.disk import run as work
 from landslip.objects.disk.sources import open_source
+from landslip.objects.kernels import memory
 from landslip.objects.windows.plans import Plan
 
 ROWS, COLS = 130, 150
@@ -69,6 +71,15 @@ def test_from_disk_equals_in_memory(raster, tmp_path, plan):
         assert labels.nodata == 0
         assert labels.dtypes == ("int32",)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["image.tif", "labels.tif"]
+
+
+def test_no_memory_is_kept_when_it_is_done(raster, tmp_path):
+    path, _ = raster
+    segment(np.random.default_rng(0).normal(0, 9, (2, 300, 300)), 30)
+    assert memory._kept
+    segment_raster(path, tmp_path / "labels.tif", 30)
+    gc.collect()
+    assert memory._kept == []
 
 
 def test_options_reach_the_segmentation(raster, tmp_path):

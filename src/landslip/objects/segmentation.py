@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from landslip.errors import InputError
 from landslip.objects.kernels.handover import label_forest
-from landslip.objects.kernels.layout import (
-    STRAY,
-    Graph,
-)
+from landslip.objects.kernels.layout import STRAY
 from landslip.objects.kernels.weights import make_criterion
 from landslip.objects.options import Options, check_image, check_plane
-from landslip.objects.windows.joining import Part, Size, join
+from landslip.objects.windows.joining import Whole
 from landslip.objects.windows.merging import SERIAL, Merger, Workers, usable_threads
 from landslip.objects.windows.plans import Pixels, Plan, Task
 from landslip.objects.windows.tiling import Arenas, Margins, first_pass, run_window
@@ -145,9 +142,13 @@ PASSES, MARGIN = 7, 38
 """Passes in windows, after which a fifth of the nodes is left; taint came 34 to 37 pixels deep."""
 
 
+LEFT = 0.25, 0.1
+"""Nodes, and further blocks of their lists, for which there is room at first, per pixel."""
+
+
 def core_of(shape: tuple[int, int]) -> int:
     """Return the edge of a window's core: larger ones have less margin, and take more memory at a time."""
-    return 512 if shape[0] * shape[1] < 12_000_000 else 1024
+    return 256 if shape[0] * shape[1] < 8_000_000 else 512
 
 
 def segment_planned(pixels: Pixels, options: Options, plan: Plan) -> NDArray[np.int32]:
@@ -190,28 +191,25 @@ def _start(
     if len(cores) == 1:
         merger, forest, link, _ = first_pass(pixels, task, cores[0], workers)
         return merger, forest, int(np.count_nonzero(link & STRAY))
-    done: list[Part | None] = [*_run_windows(pixels, task, cores, out, workers)]
-    stray = sum(part.stray for part in done if part is not None)
-    sizes = [Size.of(part) for part in done if part is not None]
+    whole = Whole(task, *(int(share * pixels.image[0].size) for share in LEFT))
+    stray = _run_windows(pixels, task, cores, out, workers, whole)
     forest = out.reshape(-1)
-    if not sum(size.nodes for size in sizes):
+    if not whole.nodes:
         return None, forest, stray
-
-    def emptied() -> Iterator[Graph]:
-        for index, part in enumerate(done):
-            if part is not None:
-                done[index] = None
-                yield part.graph
-
-    merger = join(emptied(), sizes, task, workers)
+    merger, _ = whole.merger(workers)
     merger.graph = merger.graph._replace(forest=forest)
     return merger, forest, stray
 
 
 def _run_windows(
-    pixels: Pixels, task: Task, cores: list[Window], out: NDArray[np.int32], workers: Workers
-) -> list[Part]:
+    pixels: Pixels, task: Task, cores: list[Window], out: NDArray[np.int32], workers: Workers, whole: Whole
+) -> int:
+    """Run the first passes in all windows, the graph of the whole takes them up; return the number of stray pixels."""
     arenas, margins = Arenas(), Margins(task.plan.margin)  # gone when the windows are done
-    return workers.map(
-        lambda core: run_window(pixels.window, task, core, out, (core.row, core.col), arenas, margins), cores
-    )
+
+    def run(index: int, core: Window) -> int:
+        part = run_window(pixels.window, task, core, out, (core.row, core.col), arenas, margins)
+        whole.take(index, part.graph, part.ranges)
+        return part.stray
+
+    return sum(workers.map(run, range(len(cores)), cores))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,40 @@ from numpy.typing import NDArray
 
 from landslip.errors import OutputError
 from landslip.files import atomic_path
-from landslip.objects.kernels.layout import Graph
-from landslip.objects.kernels.memory import empty_part
-from landslip.objects.windows.joining import Part, Size
+from landslip.objects.kernels.layout import MEANS, POOL, Graph
+from landslip.objects.kernels.memory import empty_part, pool_start
+from landslip.objects.windows.joining import Part, Ranges
 
 _SAVED = ("word", "exact", "side", "pixel")
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the graph of the whole needs to know of a part beforehand.
+
+    Parameters
+    ----------
+    nodes
+        Nodes.
+    blocks
+        Further blocks of their lists.
+    ranges
+        Least and greatest value of each band.
+    """
+
+    nodes: int
+    blocks: int
+    ranges: Ranges
+
+    @classmethod
+    def of(cls, part: Part) -> Size:
+        """Take the size of a part."""
+        return cls.counted(part.graph.pixel.size, part.graph.word.size, part.ranges)
+
+    @classmethod
+    def counted(cls, nodes: int, words: int, ranges: Ranges) -> Size:
+        """Take the size of a graph of so many words."""
+        return cls(nodes, words // POOL - pool_start(nodes, MEANS), ranges)
 
 
 def save(path: Path, part: Part, roots: NDArray[np.int32]) -> None:

@@ -16,6 +16,7 @@ from landslip.files import locked, writing
 from landslip.objects.disk.planning import GIB, plans_for
 from landslip.objects.disk.run import Run, first_passes
 from landslip.objects.disk.sources import Source, open_source
+from landslip.objects.kernels.memory import give_back
 from landslip.objects.kernels.weights import make_criterion
 from landslip.objects.options import Options, check_shape
 from landslip.objects.windows.merging import SERIAL, Workers, usable_threads
@@ -124,6 +125,7 @@ def segment_raster(
             task = Task((rows, cols), chosen, criterion, float(scale) ** 2, float(scale) ** 2)
             workers = stack.enter_context(Workers(threads_of)) if threads_of > 1 else SERIAL
             runs.append(Run(source, options, task, folder, memory_gib * GIB, workers, progress))
+        stack.callback(give_back)  # what follows has a use for the memory
         run = first_passes(runs, resume=resume)
         labels, cells, pixel, passes, objects = run.merge()
         run.write(Path(dst), labels, cells, pixel)

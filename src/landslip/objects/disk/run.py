@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,13 @@ from numpy.typing import NDArray
 
 from landslip.errors import ConfigError, InputError, ResourceError
 from landslip.files import read_json, write_json
-from landslip.objects.disk.parts import load_graph, load_roots, save, size_of
+from landslip.objects.disk.parts import Size, load_graph, load_roots, save, size_of
 from landslip.objects.disk.planning import GIB, node_bytes
 from landslip.objects.disk.sources import Source
 from landslip.objects.kernels.handover import label_roots
-from landslip.objects.kernels.layout import SLOT, Graph
+from landslip.objects.kernels.layout import SLOT
 from landslip.objects.options import Options
-from landslip.objects.windows.joining import Cells, Size, join
+from landslip.objects.windows.joining import Cells, Whole
 from landslip.objects.windows.merging import Workers
 from landslip.objects.windows.plans import Pixels, Task
 from landslip.objects.windows.tiling import Arenas, Margins, run_window, window_bytes
@@ -179,7 +178,11 @@ class Run:
         """Run the remaining passes; return the label of each node, where nodes lie, their pixels, passes, objects."""
         scale, small = self.options.scales[0], self.options.min_size
         with self.progress.task("merging", None) as bar:
-            merger = join(self._graphs(), self.sizes, self.task, self.workers)
+            nodes, blocks = (sum(counts) for counts in zip(*((s.nodes, s.blocks) for s in self.sizes), strict=True))
+            whole = Whole(self.task, nodes, blocks)
+            for index, size in enumerate(self.sizes):
+                whole.take(index, load_graph(self._part(index)), size.ranges)
+            merger, cells = whole.merger(self.workers)
             forest = np.arange(merger.graph.pixel.size, dtype=np.int32)
             merger.graph.words(SLOT)[:] = forest
             merger.graph = merger.graph._replace(forest=forest)
@@ -190,12 +193,7 @@ class Run:
                 merger.restart(np.inf, float(small))
                 merger.run(np.inf)
         labels = _label_nodes(forest, pixel)
-        cells = Cells.of(pixel, self.sizes, self.task)
         return labels, cells, pixel, self.task.plan.passes + merger.passes, int(labels.max())
-
-    def _graphs(self) -> Iterator[Graph]:
-        for index in range(len(self.cores)):
-            yield load_graph(self._part(index))
 
     def write(self, dst: Path, labels: NDArray[np.int32], cells: Cells, pixel: NDArray[np.int32]) -> None:
         """Write the labels, window by window."""

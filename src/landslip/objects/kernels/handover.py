@@ -177,10 +177,10 @@ def hand_over(graph, steps, token, mine, own, part, first):
 
 
 @compiled
-def place_part(part, graph, steps, first, part_pool, pool, screen):
+def place_part(part, graph, steps, first, part_pool, pool):
     """Copy a window's nodes, and its pool from ``part_pool`` on, to their place in the graph of the whole."""
     word, exact, side, pixel = part.word, part.exact, part.side, part.pixel
-    to_word, to_real, to_exact, to_side, to_byte = graph.word, graph.real, graph.exact, graph.side, graph.byte
+    to_word, to_exact, to_side, to_byte = graph.word, graph.exact, graph.side, graph.byte
     to_pixel = graph.pixel
     stride = MEANS + 2 * LANES * len(steps)
     bands, padded = exact.shape[1] >> 1, LANES * len(steps)
@@ -203,8 +203,6 @@ def place_part(part, graph, steps, first, part_pool, pool, screen):
             put(to_word, record + at, get(word, source + at))
         shift = np.int64(pool - part_pool)
         put(to_word, record + MORE, np.int64(get(word, source + MORE)) + shift)
-        n, perimeter = get(word, source + SIZE), get(word, source + PERIMETER)
-        set_record(steps, to_word, to_real, to_exact, i, n, perimeter, half_around(to_side, i, i), screen)
         for number in range(np.int64(get(word, source + BLOCKS))):
             block, to = block_at(word, source, number), block_at(to_word, record, number)
             if number:
@@ -216,44 +214,51 @@ def place_part(part, graph, steps, first, part_pool, pool, screen):
 
 
 @inlined
-def _find(sought, pixel, starts, rows, cols, across, width):
+def _find(sought, pixel, bounds, rows, cols, across, width):
     cell = sought // width // rows * across + sought % width // cols
-    a, b = starts[cell], starts[cell + 1]
+    a, b = bounds[cell, 0], bounds[cell, 1]
     while a < b:
         middle = (a + b) // 2
         if pixel[middle] < sought:
             a = middle + 1
         else:
             b = middle
-    return a if a < starts[cell + 1] and pixel[a] == sought else np.int64(-1)
+    return a if a < bounds[cell, 1] and pixel[a] == sought else np.int64(-1)
 
 
 @compiled
-def find_neighbours(graph, low, high, stride, starts, rows, cols, across, width):
-    """Replace neighbours named by pixel by their numbers: nodes lie cell by cell, in order of pixels."""
-    word, side, pixel = graph.word, graph.side, graph.pixel
+def complete(graph, low, high, steps, screen, bounds, rows, cols, across, width):
+    """Fill the rounded part of the records, and replace neighbours named by pixel by their numbers.
+
+    Nodes lie cell by cell, in order of pixels. Return how many neighbours were not found.
+    """
+    word, real, exact, side, pixel = graph.word, graph.real, graph.exact, graph.side, graph.pixel
+    stride = MEANS + 2 * LANES * len(steps)
     missing = 0
     for i in range(low, high):
+        record = i * stride
+        n, perimeter = get(word, record + SIZE), get(word, record + PERIMETER)
+        set_record(steps, word, real, exact, i, n, perimeter, half_around(side, i, i), screen)
         chosen = np.int64(get(side, i * SIDE + BEST))
         if chosen == i:
             put(side, i * SIDE + BEST, -1)
         elif chosen < 0:
-            found = _find(-1 - chosen, pixel, starts, rows, cols, across, width)
+            found = _find(-1 - chosen, pixel, bounds, rows, cols, across, width)
             missing += found < 0
             put(side, i * SIDE + BEST, found)
-        for number in range(np.int64(get(word, i * stride + BLOCKS))):
-            block = block_at(word, i * stride, number)
+        for number in range(np.int64(get(word, record + BLOCKS))):
+            block = block_at(word, record, number)
             for k in range(BLOCK):
                 name = np.int64(get(word, block + NAME + k))
                 if name < 0:
-                    found = _find(-1 - name, pixel, starts, rows, cols, across, width)
+                    found = _find(-1 - name, pixel, bounds, rows, cols, across, width)
                     missing += found < 0
                     put(word, block + NAME + k, found)
     return missing
 
 
 @compiled
-def label_roots(roots, labels, pixel, starts, cell_rows, cell_cols, across, width):
+def label_roots(roots, labels, pixel, bounds, cell_rows, cell_cols, across, width):
     """Replace each pixel's first pixel of its object in the windows by the final label, -1 by 0."""
     rows, cols = roots.shape
     for r in range(rows):
@@ -265,7 +270,7 @@ def label_roots(roots, labels, pixel, starts, cell_rows, cell_cols, across, widt
                 continue
             if sought != last:
                 last = sought
-                label = labels[_find(sought, pixel, starts, cell_rows, cell_cols, across, width)]
+                label = labels[_find(sought, pixel, bounds, cell_rows, cell_cols, across, width)]
             roots[r, c] = label
 
 

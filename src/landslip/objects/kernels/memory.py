@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import mmap
+import os
 from typing import Any
 
 import numpy as np
@@ -20,23 +22,92 @@ from landslip.objects.kernels.layout import (
 
 LINE_BYTES = 64
 
-
 MAPPED = 2**20
-"""Pieces of memory from this size on are asked of the system itself, so that it has them back at once."""
+"""Pieces of memory from this size on are asked of the system itself, apart from all others."""
+
+PAGE = 2**21
+"""Such pieces are made of whole large pages."""
+
+KEPT_AT_MOST = 4 * 2**30
+"""Bytes kept for the next call, at most; and no more than an eighth of the machine's memory."""
+
+_kept: list[mmap.mmap] = []
+"""Pieces that nobody uses now, with pages that need not be cleared again. The system may take them at any time."""
 
 
 def _memory(size: int) -> NDArray[np.uint8]:
-    """Return bytes that begin with a cache line."""
-    if size < MAPPED:
-        some = np.empty(size + LINE_BYTES, np.uint8)
-        skip = -some.ctypes.data % LINE_BYTES
-        return some[skip : skip + size]
+    """Return bytes that begin with a cache line, their content undefined."""
+    if size >= MAPPED:
+        return np.asarray(_Piece(_kept_piece(size) or _new_piece(size)))[:size]
+    some = np.empty(size + LINE_BYTES, np.uint8)
+    skip = -some.ctypes.data % LINE_BYTES
+    return some[skip : skip + size]
+
+
+class _Piece:
+    """What an array takes for its memory, and gives back when the last view of it has gone."""
+
+    def __init__(self, mapped: mmap.mmap) -> None:
+        self._mapped = mapped
+        address = np.frombuffer(mapped, np.uint8).ctypes.data
+        self.__array_interface__ = {"shape": (len(mapped),), "typestr": "|u1", "data": (address, False), "version": 3}
+
+    def __del__(self) -> None:
+        _keep(self._mapped)
+
+
+def _keep(mapped: mmap.mmap) -> None:
+    """Keep a piece for later, unless it is too much; until it is written to again, the system may take its pages."""
+    room = min(KEPT_AT_MOST, _machine_bytes() // 8) - sum(map(len, tuple(_kept)))
+    if hasattr(mmap, "MADV_FREE") and len(mapped) <= room:
+        with contextlib.suppress(OSError):  # else it goes back at once
+            mapped.madvise(mmap.MADV_FREE)
+            _kept.append(mapped)
+
+
+def give_back() -> None:
+    """Give all kept pieces back to the system now."""
+    _kept.clear()
+
+
+@functools.cache
+def _machine_bytes() -> int:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # unknown here
+        return 0
+
+
+def _kept_piece(size: int) -> mmap.mmap | None:
+    """Take the smallest kept piece that is large enough, and not more than twice as large; give others back if none is.
+
+    Threads, and what ends while this runs, may change the list at any time: each step is one that they cannot divide.
+    """
+    for piece in sorted((piece for piece in tuple(_kept) if size <= len(piece) <= 2 * size + PAGE), key=len):
+        if _taken(piece):
+            return piece
+    back = 0
+    while back < size and _kept:  # so that there is no more memory in all than without keeping any
+        with contextlib.suppress(IndexError):
+            back += len(_kept.pop())
+    return None
+
+
+def _taken(piece: mmap.mmap) -> bool:
+    try:
+        _kept.remove(piece)
+    except ValueError:  # by another thread
+        return False
+    return True
+
+
+def _new_piece(size: int) -> mmap.mmap:
     private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
-    mapped = mmap.mmap(-1, size, **private)
+    mapped = mmap.mmap(-1, -(-size // PAGE) * PAGE, **private)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         with contextlib.suppress(OSError):  # a system without large pages serves small ones
             mapped.madvise(mmap.MADV_HUGEPAGE)
-    return np.frombuffer(mapped, np.uint8)
+    return mapped
 
 
 class Arena:
@@ -87,31 +158,16 @@ def empty_graph(
 ) -> Graph:
     """Allocate a graph with a pool of ``more`` blocks; its memory is touched only as it is filled."""
     stride = record_words(steps)
+    exact = arena.empty((nodes, 2 * LANES * len(steps)), np.float64)
+    side = arena.empty(SIDE * nodes, np.int32)
+    pixel = arena.empty(nodes, np.int32)
     word = arena.empty((pool_start(nodes, stride) + more) * POOL, np.int32)
-    side = arena.empty(SIDE * nodes, np.int32)
-    return Graph(
-        word=word,
-        real=word.view(np.float32),
-        exact=arena.empty((nodes, 2 * LANES * len(steps)), np.float64),
-        side=side,
-        byte=side.view(np.uint8),
-        pixel=arena.empty(nodes, np.int32),
-        forest=forest,
-    )
+    return Graph(word, word.view(np.float32), exact, side, side.view(np.uint8), pixel, forest)
 
 
-def empty_part(nodes: int, more: int, bands: int) -> Graph:
-    """Allocate what a window hands over: records without the rounded means, and no more arrays than are filled."""
-    words = (pool_start(nodes, MEANS) + more) * POOL
-    arena = Arena(4 * words + nodes * (16 * bands + 4 * SIDE + 4) + 4 * LINE_BYTES)
-    word = arena.empty(words, np.int32)
+def empty_part(nodes: int, more: int, bands: int, arena: Arena = NO_ARENA) -> Graph:
+    """Allocate what a window hands over: records without the rounded means, exact statistics without padding."""
+    word = arena.empty((pool_start(nodes, MEANS) + more) * POOL, np.int32)
     side = arena.empty(SIDE * nodes, np.int32)
-    return Graph(
-        word=word,
-        real=word.view(np.float32),
-        exact=arena.empty((nodes, 2 * bands), np.float64),
-        side=side,
-        byte=side.view(np.uint8),
-        pixel=arena.empty(nodes, np.int32),
-        forest=np.empty(0, np.int32),
-    )
+    exact, pixel = arena.empty((nodes, 2 * bands), np.float64), arena.empty(nodes, np.int32)
+    return Graph(word, word.view(np.float32), exact, side, side.view(np.uint8), pixel, np.empty(0, np.int32))

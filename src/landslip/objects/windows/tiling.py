@@ -88,15 +88,15 @@ def window_bytes(steps: tuple[int, ...]) -> int:
 class Arenas(threading.local):
     """One arena per thread, made at its first window."""
 
-    arena: Arena | None = None
+    _arena = Arena()
 
     def get(self, size: int) -> Arena:
         """Return this thread's arena, all free; a new one where the last is too small."""
-        if self.arena is None or self.arena.size < size:
-            self.arena = None  # given back before more is asked for
-            self.arena = Arena(size)
-        self.arena.reset()
-        return self.arena
+        if self._arena.size < size:
+            self._arena = Arena()  # given back before more is asked for
+            self._arena = Arena(size)
+        self._arena.reset()
+        return self._arena
 
 
 class Margins:
@@ -164,7 +164,7 @@ def run_window(
     Returns
     -------
     Part
-        The core's own nodes.
+        The core's own nodes, in the thread's arena: gone with its next window.
     """
     start = margins.start
     margin, attempts = start, 0
@@ -208,7 +208,7 @@ def _attempt(
     proven, nodes, more = handover.judge_window(graph, merger.living(), steps, *corner, *edges, mine, own)
     if not proven:
         return None
-    part = empty_part(nodes, more, ranges[0].size)
+    part = empty_part(nodes, more, ranges[0].size, arena)
     handover.hand_over(graph, steps, merger.token, mine, own, part, pool_start(nodes, MEANS))
     place = (inner.row, inner.col, window.row, window.col, task.shape[1])
     handover.write_roots(forest, window.cols, *place, out, *at, core.rows, core.cols)
