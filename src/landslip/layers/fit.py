@@ -35,8 +35,11 @@ class ObjectOptions(Config):
     scales: tuple[float, ...] | None = None
     """Scales that ``auto`` tries; default: the geometric grid of :func:`landslip.objects.choose_scale`."""
     color: float = Field(0.9, ge=0, le=1)
+    """Weight of colour against shape."""
     compactness: float = Field(0.5, ge=0, le=1)
+    """Weight of compactness against smoothness in the shape."""
     band_weights: tuple[float, ...] | None = None
+    """A weight for each of ``inputs``; default equal."""
 
 
 @dataclass(frozen=True)

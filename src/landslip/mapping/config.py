@@ -51,7 +51,7 @@ class PolygonConfig(Config):
     """From probability to landslide polygons."""
 
     threshold: float | None = Field(None, gt=0, lt=1)
-    """Probability from which a pixel is landslide; None: the model's own."""
+    """Probability from which a pixel is landslide; default the model's own."""
     min_area_m2: float = Field(400.0, ge=0)
     """Minimum mapping unit: smaller polygons are left out."""
     fill_holes_m2: float = Field(400.0, ge=0)
@@ -61,7 +61,7 @@ class PolygonConfig(Config):
     refine: Literal["none", "objects"] = "none"
     """``objects``: a segmentation object is landslide when its mean probability passes the threshold."""
     objects: Path | None = None
-    """Label raster on the scene's grid for ``refine``; None: segmented as the model's recipe says."""
+    """Label raster on the scene's grid for ``refine``; default segmented as the model's recipe says."""
     split: bool = False
     """Split landslides that run to several toes, along the drainage divides between them."""
     split_depth_m: float = Field(20.0, gt=0)
@@ -99,6 +99,7 @@ class OutputConfig(Config):
     """Which files are written beside ``probability.tif``, ``landslides.gpkg`` and ``map.json``."""
 
     formats: tuple[Format, ...] = ("gpkg",)
+    """Vector formats; the GeoPackage is always written."""
     density_cell_m: float = Field(1000.0, gt=0)
     """Cell of the landslide-density raster and table."""
     catchments: Path | None = None

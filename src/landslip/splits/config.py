@@ -25,6 +25,7 @@ class SplitConfig(Config):
     """How validation is drawn from what is not test: ``blocks`` of tiles with a buffer; ``random`` tiles as in
     the paper, next to training tiles and therefore flattering; ``supplied`` with a patch set."""
     test_side: Literal["east", "west", "north", "south"] = "east"
+    """Side of the area, or of each region of a patch set, that is the test region."""
     test_fraction: float = Field(0.25, gt=0, lt=1)
     """Share of the usable pixels (or patches of each region) in the test region."""
     test_regions: tuple[int, ...] = ()
@@ -36,12 +37,13 @@ class SplitConfig(Config):
     validation_fraction: float = Field(0.3, gt=0, lt=1)
     """Share of what is not test."""
     tile: int = Field(128, ge=32)
-    """Edge of a tile in pixels."""
+    """Edge of a tile in pixels, a multiple of 32."""
     block_tiles: int = Field(2, ge=1)
     """Edge of a block in tiles: the unit in which validation is drawn and intervals are resampled."""
     buffer_px: int = Field(64, ge=0)
     """Unused pixels between parts (training gives them up); patch sets: rounded up to whole patches."""
     seed: int = Field(0, ge=0)
+    """Of the draw of validation, and of ``limit`` in ``[data]``."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

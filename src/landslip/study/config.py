@@ -92,6 +92,7 @@ class RowConfig(Config):
     label: str = ""
     """Name in tables; default the name."""
     role: Role = "other"
+    """What the row stands for in the paper's question; the report compares rows by it."""
     paper: str | None = None
     """Which row of the paper's Table 1 stands beside it."""
     preset: str = ""
@@ -101,6 +102,7 @@ class RowConfig(Config):
     layers: tuple[str, ...] = ()
     """Layers it eats; default the study's."""
     augment: str = "none"
+    """Flips and rotations of its training tiles, as in ``[train]``."""
     matched_to: str | None = None
     """Another row's name: train for as many updates as that one."""
     train: dict[str, Any] = Field(default_factory=dict)
@@ -132,6 +134,7 @@ class StudyConfig(Config):
     """A study. Everything that an output depends on is here or in the data."""
 
     title: str = ""
+    """Heading of the report."""
     data: DataConfig
     design: Literal["paper", "factorial", "data", "rows"] = "paper"
     """``paper``: the paper's rows and controls; ``factorial``: networks x layer sets x augmentations;
@@ -139,12 +142,13 @@ class StudyConfig(Config):
     layers: tuple[str, ...] = ()
     """Layers of the plain rows; default the image bands that are there, and slope."""
     seeds: tuple[int, ...] = Field((0, 1, 2, 3, 4), min_length=1)
+    """Every row is trained once with each; one seed claims nothing."""
     split: SplitConfig = Field(default_factory=SplitConfig)
     leave_one_region_out: bool = False
     """One fold for each scene or region of the patch set, tested as a whole."""
     objects: ObjectOptions = Field(default_factory=ObjectOptions)
     train: dict[str, Any] = Field(default_factory=dict)
-    """Training settings of all rows (:class:`landslip.training.TrainConfig`); default 100 epochs. ``weights`` and
+    """Training settings of all rows, as in ``landslip train``; default 100 epochs. ``weights`` and
     ``freeze_encoder`` reach those rows whose network has an encoder."""
     model_options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Options of networks by name, for example ``width`` of ``unet``."""

@@ -26,9 +26,11 @@ class TrainConfig(Config):
     weights: str = "none"
     """Pretrained weights: none, a name (``imagenet``, downloaded; ``sentinel2-csmask``), or a file."""
     freeze_encoder: bool = False
+    """Fix the pretrained encoder; needs ``weights``."""
     layers: tuple[str, ...] | None = None
     """Layers the network eats, in order; default all that the tiles have."""
     augment: Augment = "d4"
+    """Flips and rotations: five of each tile (``paper5``), those and the tile (``six``), one at random (``d4``)."""
     random_scale: float = Field(1.0, ge=1)
     """Image layers of each tile are multiplied by a factor drawn anew in every pass, log-uniform from 1/this to
     this: for patches that were each scaled by their own maximum, and scenes whose scale nobody knows."""
@@ -36,10 +38,13 @@ class TrainConfig(Config):
     """Every tile's image layers are brought to the mean and deviation of the training pixels, each by its own; so is
     a scene as a whole when it is mapped. For models that go elsewhere."""
     loss: Loss = "bce"
+    """What is made small: binary cross-entropy, or a measure that minds landslides being rare."""
     positive_weight: float = Field(1.0, gt=0)
     """Weight of landslide pixels in the binary cross-entropy."""
     focal_gamma: float = Field(2.0, ge=0)
+    """How much the focal loss leaves what is easy aside."""
     focal_alpha: float | None = Field(None, gt=0, lt=1)
+    """Weight of landslide pixels in the focal loss, one less it of the others; default none."""
     tversky_alpha: float = Field(0.5, ge=0)
     """Weight of false alarms in the Tversky loss."""
     tversky_beta: float = Field(0.5, ge=0)
@@ -53,11 +58,13 @@ class TrainConfig(Config):
     learning_rate: float = Field(1e-3, gt=0)
     """Largest learning rate of AdamW."""
     weight_decay: float = Field(1e-2, ge=0)
+    """Of AdamW."""
     schedule: Literal["constant", "cosine"] = "cosine"
     """``cosine``: up over the first twentieth of the updates, then down to nothing."""
     patience: int | None = Field(None, ge=1)
     """Stop after so many epochs without a smaller validation loss; default never."""
     seed: int = Field(0, ge=0)
+    """Of the first weights, the order of the tiles and what they are turned by."""
     precision: Precision = "auto"
     """``auto``: bf16 where the processor has it natively, else float32."""
     device: str = "auto"

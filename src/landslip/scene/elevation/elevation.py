@@ -50,8 +50,9 @@ class ElevationConfig(Config):
     relief_radius_m: float = Field(250.0, gt=0, le=5000)
     """Half the side of the square of the local relief."""
     sun_azimuth_deg: float = Field(315.0, ge=0, le=360)
+    """Where the light of ``hillshade`` and ``illumination`` comes from, clockwise from north."""
     sun_elevation_deg: float = Field(45.0, gt=0, le=90)
-    """Where the light of ``hillshade`` and ``illumination`` comes from."""
+    """Height of that light above the horizon."""
     allow_partial: bool = False
     """Accept a model that covers less than nine tenths of the scene; layers are invalid there."""
 
