@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,14 @@ def spelled_out(content: Any) -> Any:  # noqa: ANN401 - what a settings class wa
     ValueError
         There is no such preset.
     """
-    if not isinstance(content, dict) or not content.get("preset"):
+    if not isinstance(content, dict) or not is_named(content.get("preset")):
         return content
     return {**preset(content["preset"]).settings, **content}
+
+
+def is_named(word: object) -> TypeGuard[str]:
+    """Whether a preset is named; what is no word at all is left to the checks of the settings."""
+    return isinstance(word, str) and bool(word)
 
 
 def preset(name: str) -> Preset:
@@ -96,7 +101,7 @@ def preset(name: str) -> Preset:
         There is none of this name; the message names the nearest, or all.
     """
     if name not in PRESETS:
-        near = difflib.get_close_matches(str(name), PRESETS, n=1)
+        near = difflib.get_close_matches(name, PRESETS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(PRESETS)}"
         message = f"unknown preset {name!r}; {hint}"
         raise ValueError(message)

@@ -62,6 +62,9 @@ def test_a_row_of_a_study_is_what_its_preset_says():
     ("settings", "content", "message"),
     [
         (TrainConfig, {"preset": "rgb-bets"}, "unknown preset 'rgb-bets'; did you mean 'rgb-best'"),
+        (TrainConfig, {"preset": ["rgb-best"]}, "'preset': input should be a valid string"),
+        (RowConfig, {"name": "x", "preset": {"rgb": 1}}, "'preset': input should be a valid string"),
+        (RowConfig, {"name": "x", "preset": "rgb-best", "train": 3}, "'train': input should be a valid dictionary"),
         (RowConfig, {"name": "x", "preset": "?"}, "unknown preset '[?]'; known are rgb-best"),
         (
             StudyConfig,

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from landslip.config import Config
 from landslip.data.augment import Augment
 from landslip.layers.fit import ObjectOptions
-from landslip.presets import preset
+from landslip.presets import is_named, preset
 from landslip.splits import SplitConfig
 from landslip.study.levers import Levers
 
@@ -115,8 +115,10 @@ class RowConfig(Config):
     @model_validator(mode="before")
     @classmethod
     def _with_preset(cls, content: Any) -> Any:  # noqa: ANN401 - whatever was given
-        if not isinstance(content, dict) or not content.get("preset"):
+        if not isinstance(content, dict) or not is_named(content.get("preset")):
             return content
+        if not isinstance(content.get("train", {}), dict):
+            return content  # told by the checks of the settings
         settings = dict(preset(content["preset"]).settings)
         own = {name: settings.pop(name) for name in ("model", "layers", "augment") if name in settings}
         return {**own, **content, "train": {**settings, **content.get("train", {})}}
