@@ -194,3 +194,26 @@ def test_comparing_twice_gives_the_same_bytes(scene, tmp_path):
     evaluate_scene(MODEL, scene, tmp_path / "b", CONFIG)
     for name in ("comparison.tif", "comparison.gpkg", "evaluation.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_comparison_that_cannot_be_leaves_the_one_before_it(scene, tmp_path):
+    evaluate_scene(MODEL, scene, tmp_path / "out", CONFIG)
+    names = ("comparison.tif", "comparison.gpkg", "evaluation.json")
+    before = {name: (tmp_path / "out" / name).read_bytes() for name in names}
+    corner = geopandas.GeoDataFrame(geometry=[pixels_box(0, 0, 4, 4)], crs=scene.grid.crs)  # without image
+    corner.to_file(tmp_path / "corner.gpkg")
+    with pytest.raises(InputError, match="no pixel is both mapped and of known label in the area that is scored"):
+        evaluate_scene(MODEL, scene, tmp_path / "out", CONFIG, within=tmp_path / "corner.gpkg")
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in names} == before
+
+
+def test_scores_never_stand_beside_the_raster_of_another_comparison(scene, tmp_path, monkeypatch):
+    evaluate_scene(MODEL, scene, tmp_path / "out", CONFIG)
+    monkeypatch.setattr("landslip.mapping.compare.write_geopackage", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_scene(MODEL, scene, tmp_path / "out", CONFIG, held_out=np.arange(80) > np.zeros((60, 1)) + 40)
+    assert not (tmp_path / "out" / "evaluation.json").exists()
+
+
+def interrupt(*_arguments):
+    raise KeyboardInterrupt

@@ -14,7 +14,7 @@ from landslip._version import __version__
 from landslip.bundle import Bundle
 from landslip.errors import InputError
 from landslip.files import FORMAT, locked, sha256, write_json
-from landslip.mapping.comparison import Area, Comparison, Pass, inventory_layers
+from landslip.mapping.comparison import EVALUATION, Area, Comparison, Pass, inventory_layers
 from landslip.mapping.config import MapConfig
 from landslip.mapping.probability.network import Member
 from landslip.mapping.result import MAP_JSON, MapResult
@@ -22,8 +22,6 @@ from landslip.mapping.run import map_scene
 from landslip.mapping.show.writing import write_geopackage
 from landslip.progress import SILENT, Progress
 from landslip.scene.store import Scene
-
-EVALUATION = "evaluation.json"
 
 
 def evaluate_scene(
@@ -119,9 +117,6 @@ def compare_map(
         with progress.task("compare", len(passed.windows)) as task:
             for _ in passed.run():
                 task.advance()
-        if not passed.counted:
-            message = f"{scene.path}: no pixel is both mapped and of known label in the area that is scored"
-            raise InputError(message)
         comparison = passed.comparison()
         _write(comparison, passed, scene, result, folder, within, outside, held_out is not None)
     return comparison

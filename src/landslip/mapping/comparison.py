@@ -14,7 +14,7 @@ import shapely
 from numpy.typing import NDArray
 
 from landslip.data.tileset import UNKNOWN
-from landslip.errors import GridMismatchError
+from landslip.errors import GridMismatchError, InputError
 from landslip.mapping.landslides.filters import burn_polygons, polygons_on
 from landslip.mapping.landslides.outlines import Outliner
 from landslip.mapping.result import MapResult
@@ -25,6 +25,8 @@ from landslip.rasters import BLOCK, RasterSpec, cog_writer, open_raster, read_wi
 from landslip.scene.store import Scene
 from landslip.scoring import Confusion, LandslideScores, ProbabilityHistogram, per_landslide
 from landslip.windows import Window, split_windows
+
+EVALUATION = "evaluation.json"
 
 NOT_COUNTED = 255
 
@@ -134,7 +136,17 @@ class Pass:
         self._kept: list[tuple[Window, NDArray[np.bool_], NDArray[np.bool_]]] = []
 
     def run(self) -> Iterator[Window]:
-        """Compare band by band, write ``comparison.tif``, and yield each window when it is done."""
+        """Compare band by band, write ``comparison.tif``, and yield each window when it is done.
+
+        The scores of a comparison before this one go when its raster does.
+
+        Raises
+        ------
+        GridMismatchError
+            The map is of another scene.
+        InputError
+            No pixel counts; what was there stays.
+        """
         grid = self.scene.grid
         spec = RasterSpec(grid, "uint8", ("comparison",), nodata=NOT_COUNTED, average=False,
                           tags={"CLASSES": "0 TN, 1 TP, 2 FP, 3 FN, 255 not counted"})  # fmt: skip
@@ -154,6 +166,10 @@ class Pass:
                 predicted = burn_polygons(polygons, ones, grid, window) > 0
                 write_block(target, self._band(window, probability, predicted)[None], window)
                 yield window
+            if not self.counted:
+                message = f"{self.scene.path}: no pixel is both mapped and of known label in the area that is scored"
+                raise InputError(message)
+            (self.folder / EVALUATION).unlink(missing_ok=True)
 
     def _band(
         self, window: Window, probability: NDArray[np.float32], predicted: NDArray[np.bool_]
