@@ -85,6 +85,9 @@ def test_pixels_outside_the_training_range_are_counted(tiles, caplog):
     assert all(share == pytest.approx(0.02, abs=0.005) for share in shares.values())
     bright = replace(tiles, image=tiles.image + np.float32(9))
     assert outside_range(bright, tiles.recipe)["red"] == 1.0
+    matched = outside_range(bright, tiles.recipe.model_copy(update={"matched": True}))  # as the network sees them
+    assert matched["red"] < 0.05
+    assert matched["ngrdi"] == outside_range(bright, tiles.recipe)["ngrdi"]
 
 
 def test_patches_without_a_band_of_the_recipe_are_refused(trained, patches, tmp_path):

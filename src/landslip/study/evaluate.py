@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslip.bundle import Bundle
+from landslip.data.matching import match_tiles
 from landslip.data.tileset import Part, TileSet
 from landslip.errors import InputError
 from landslip.files import FORMAT, locked, write_json
@@ -172,10 +173,13 @@ def _scores(bundle: Bundle, tiles: TileSet, progress: Progress) -> dict[str, Any
 
 
 def outside_range(tiles: TileSet, recipe: Recipe) -> dict[str, float]:
-    """Share of the valid pixels of each layer outside the 1st to 99th percentile of training."""
-    shares = {}
+    """Share of the valid pixels of each layer outside the 1st to 99th percentile of training, as a network sees them.
+
+    Where the recipe matches images, they are matched first.
+    """
+    shares, image = {}, match_tiles(tiles.image, recipe)
     for i, name in enumerate(recipe.layers):
-        values: NDArray[np.float32] = tiles.image[:, i][np.isfinite(tiles.image[:, i])]
+        values: NDArray[np.float32] = image[:, i][np.isfinite(image[:, i])]
         seen = recipe.statistics[name]
         outside = np.count_nonzero((values < seen.low) | (values > seen.high))
         shares[name] = outside / values.size if values.size else 0.0

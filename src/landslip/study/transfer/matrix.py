@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from landslip.data.tileset import Part, TileSet
+from landslip.recipe import Recipe
 from landslip.scoring import confusions_by_group
 from landslip.study.config import RowConfig, StudyConfig
 from landslip.study.evaluate import outside_range
 from landslip.study.predictions import PREDICTIONS, load_predictions
 from landslip.study.statistics import Draws, row_estimates
 from landslip.study.transfer.places import Place
+from landslip.training import TrainConfig
 
 Record = dict[str, Any]
 
@@ -42,8 +44,7 @@ def matrix(
             found = records.get((place.region, target.region))
             f1[-1].append(_f1(found, chosen, here, folder, config) if found else None)
             there = chosen.subset(here)
-            assert chosen.recipe is not None
-            shares = outside_range(there, chosen.recipe)
+            shares = outside_range(there, _as_seen(chosen, row, config))
             outside[-1].append(float(np.mean(list(shares.values()))))
             layer = max(shares, key=lambda name: shares[name])
             worst[-1].append({"layer": layer, "share": float(shares[layer])})
@@ -57,6 +58,14 @@ def matrix(
         "outside": outside,
         "worst": worst,
     }
+
+
+def _as_seen(tiles: TileSet, row: RowConfig, config: StudyConfig) -> Recipe:
+    """Return the recipe of tiles, matching images where the row's network does."""
+    assert tiles.recipe is not None
+    told = {name: value for name, value in {**config.train, **row.train}.items() if name == "match_images"}
+    matched = row.model != "forest" and TrainConfig.from_dict(told).match_images
+    return tiles.recipe.model_copy(update={"matched": matched})
 
 
 def _test_blocks(tiles: TileSet, region: int) -> int:
