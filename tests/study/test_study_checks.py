@@ -2,7 +2,7 @@
 
 import pytest
 
-from landslip.errors import ConfigError, ModelError, SplitError
+from landslip.errors import ConfigError, LayerError, ModelError, SplitError
 from landslip.study.checks import check_runs
 from landslip.study.config import DataConfig, RowConfig, StudyConfig
 from landslip.study.design import plan_rows
@@ -65,6 +65,25 @@ def test_networks_that_cannot_be_built_are_told_with_their_row(settings, tiles, 
     config = settings.model_copy(update={"rows": rows, "design": "rows", "forest": False})
     with pytest.raises(ModelError, match=message):
         check_runs(runs_of(config, tiles), {"main": tiles}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"layers": ["red", "red_obj"], "train": {"match_images": True}}, "layer 'red_obj' is a mean over objects"),
+        ({"layers": ["slope"], "train": {"match_images": True}}, "match_images: no image layer is among the layers"),
+        ({"layers": ["red", "hillshade"], "augment": "d4"}, "'hillshade'"),
+    ],
+)
+def test_layers_that_cannot_be_matched_or_turned_are_told_with_their_row(settings, source, tmp_path, row, message):
+    source.areas[0].bands["hillshade"] = source.areas[0].bands["slope"]
+    layers = (*BANDS, "red_obj", "hillshade")
+    tiles = prepare(source, BANDS, layers, plan_folds(settings, source)[0], settings).tiles
+    rows = (RowConfig(name="early", layers=BANDS), RowConfig.from_dict({"name": "late", **row}))
+    config = settings.model_copy(update={"rows": rows, "design": "rows", "forest": False})
+    planned = plan_runs(config, rows, (Fold("main", config.split, ""),), {"main": tiles})
+    with pytest.raises(LayerError, match=f"row 'late': .*{message}"):
+        check_runs(planned, {"main": tiles}, tmp_path)
 
 
 def test_finished_runs_are_not_looked_at(settings, tiles, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from helpers.training_tiles import make_tiles
 from landslip.bundle import Bundle
 from landslip.data.tileset import Part, TileSet
-from landslip.errors import ConfigError, InputError, ModelError, OutputError
+from landslip.errors import ConfigError, InputError, LayerError, ModelError, OutputError
 from landslip.study.search import MOST, SearchConfig, run_search
 from landslip.study.single import SingleConfig, prepare_tiles
 from landslip.training import fit
@@ -163,6 +163,13 @@ def test_searches_that_cannot_be_are_one_line(tmp_path, values, options, message
     with pytest.raises(ConfigError, match=message) as caught:
         run_search(config_of("absent.npz", values, **options), tmp_path / "search")
     assert "\n" not in str(caught.value)
+    assert not (tmp_path / "search").exists()
+
+
+def test_layers_that_cannot_be_matched_are_told_before_any_trial(places, tmp_path):
+    config = config_of(places / "tiles.npz", {"layers": [["blue"], ["slope"]]}, {"match_images": True})
+    with pytest.raises(LayerError, match="trial 2: match_images: no image layer is among the layers"):
+        run_search(config, tmp_path / "search")
     assert not (tmp_path / "search").exists()
 
 

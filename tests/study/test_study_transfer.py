@@ -17,8 +17,10 @@ from landslip.study.config import DataConfig, RowConfig, StudyConfig
 from landslip.study.design import plan_rows
 from landslip.study.runs import _finished
 from landslip.study.sources import Area, PatchPlaces, Source, number_landslides
-from landslip.study.transfer import check_places, check_split, fine_tuning, run_transfer
+from landslip.study.study import run_study
+from landslip.study.transfer import Place, check_places, check_split, fine_tuning, run_transfer
 from landslip.study.transfer import run as transfer
+from landslip.study.transfer.matrix import matrix as make_entry
 from landslip.study.transfer.warning import warning_against_drop
 from landslip.training import TrainConfig
 
@@ -130,6 +132,40 @@ def test_rows_that_are_not_there_are_named(tmp_path):
     config = StudyConfig(data=DataConfig(patches="p"), layers=("red",), forest=False, transfer_rows=("nothing",))
     with pytest.raises(ConfigError, match="transfer_rows names no row of the study; rows are: unet"):
         run_transfer(two_regions(), ("red",), plan_rows(config, ("red",)), config, tmp_path, SILENT)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": {"patches": "p"}, "transfer_rows": ("unett",)}, "transfer_rows names no row of the study; rows are"),
+        ({"data": {"tiles": "t.npz"}}, "transfer needs scenes or patches, not tiles"),
+    ],
+)
+def test_a_matrix_that_cannot_be_is_told_before_anything_is_made(tmp_path, monkeypatch, changes, message):
+    monkeypatch.setattr("landslip.study.plan.open_source", lambda *_, **__: two_regions())
+    monkeypatch.setattr("landslip.study.plan.TileSet.load", lambda _: None)
+    content = {"layers": ("red",), "forest": False, "only": ("unet",), "transfer": True, "split": {"tile": 32}}
+    content["split"] |= {"block_tiles": 1, "buffer_px": 0}
+    with pytest.raises(ConfigError, match=message):
+        run_study(StudyConfig.from_dict(content | changes), tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+
+
+def test_where_a_row_matches_images_the_warning_looks_at_matched_ones(matrix):
+    """A place ten times as bright lies outside the range, but not once it is matched."""
+    folder, _ = matrix
+    tiles = TileSet.load(folder / "tiles-from1.npz")
+    tiles.image[tiles.region == 2] *= 10
+    config = StudyConfig(data=DataConfig(patches="p"), layers=("red",), train={"match_images": True})
+    places = [Place(region, tiles, "") for region in (1, 2)]
+    shares = {}
+    for name, row in (
+        ("matched", RowConfig(name="unet", layers=("red",))),
+        ("not", RowConfig(name="unet", layers=("red",), train={"match_images": False})),
+        ("forest", RowConfig(name="unet", model="forest", layers=("red",))),
+    ):
+        shares[name] = make_entry(row, places, {}, folder, config, "")["outside"][0][1]
+    assert shares["matched"] < 0.2 < 0.5 < shares["not"] == shares["forest"]
 
 
 def test_a_run_that_begins_from_another_is_the_same_wherever_the_study_lies():

@@ -27,9 +27,18 @@ def matched_layers(recipe: Recipe) -> tuple[str, ...]:
     LayerError
         Object means of image layers, or no image layer at all.
     """
-    if not recipe.matched:
-        return ()
-    layers = tuple(name for name in recipe.layers if follows_image_scale(name))
+    return layers_to_match(recipe.layers) if recipe.matched else ()
+
+
+def layers_to_match(names: Iterable[str]) -> tuple[str, ...]:
+    """Name those of some layers that are matched: the image's.
+
+    Raises
+    ------
+    LayerError
+        As in :func:`matched_layers`.
+    """
+    layers = tuple(name for name in names if follows_image_scale(name))
     means = next((name for name in layers if name.endswith("_obj")), None)
     if means is not None:
         message = f"match_images: layer {means!r} is a mean over objects; it cannot be matched: take one of the two out"

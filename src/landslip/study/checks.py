@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from landslip.data.augment import Directional
+from landslip.data.matching import layers_to_match
 from landslip.data.tileset import TileSet
-from landslip.errors import MissingInputError, ModelError
+from landslip.errors import LayerError, MissingInputError, ModelError
 from landslip.study.config import StudyConfig
 from landslip.study.predictions import SCORES
 from landslip.study.runs import Run, check_landslides, tiles_with_pixels
@@ -36,6 +38,8 @@ def check_runs(runs: tuple[Run, ...], tiles: dict[str, TileSet], study: Path) ->
     ------
     SplitError
         A part has no landslide in the layers of a row.
+    LayerError
+        A row has layers that it would turn or match and cannot; the message names it.
     ModelError, MissingInputError
         A network, or its weights, cannot be had; the message names the row.
     """
@@ -46,10 +50,29 @@ def check_runs(runs: tuple[Run, ...], tiles: dict[str, TileSet], study: Path) ->
         if _first(seen, run.fold.name, run.row.layers):
             check_landslides(tiles_with_pixels(tiles[run.fold.name], run.row.layers), run)
         train = run.train
-        if train is not None and _first(
-            seen, train.model, train.model_options, train.weights, train.freeze_encoder, run.row.layers
-        ):
+        if train is None:
+            continue
+        check_layers(f"row {run.row.name!r}", train, run.row.layers)
+        if _first(seen, train.model, train.model_options, train.weights, train.freeze_encoder, run.row.layers):
             try_network(f"row {run.row.name!r}", train, run.row.layers)
+
+
+def check_layers(who: str, train: TrainConfig, layers: tuple[str, ...]) -> None:
+    """Refuse layers that a training would turn or match and cannot, by their names alone.
+
+    Raises
+    ------
+    LayerError
+        Which layer; the message says ``who`` has it.
+    """
+    try:
+        if train.augment != "none":
+            Directional.of(layers)
+        if train.match_images:
+            layers_to_match(layers)
+    except LayerError as error:
+        message = f"{who}: {error}"
+        raise LayerError(message) from error
 
 
 def _first(seen: set[str], *key: object) -> bool:

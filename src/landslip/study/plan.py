@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from landslip.data.tileset import TileSet
 from landslip.errors import ConfigError
-from landslip.files import FORMAT, atomic_path, check_format, read_json, sha256, write_json
+from landslip.files import FORMAT, check_format, read_json, sha256, write_json
 from landslip.progress import SILENT, Progress
 from landslip.splits import save_splits
 from landslip.study.areas import save_truth, truth_name
@@ -24,7 +22,7 @@ from landslip.study.prepare import Prepared, prepare
 from landslip.study.runs import Run, plan_runs
 from landslip.study.scene_tiles import check_tests
 from landslip.study.sources import Source, open_source
-from landslip.study.transfer import check_places, check_split
+from landslip.study.transfer import check_places, check_split, rows_that_travel
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +56,9 @@ def make_plan(config: StudyConfig, folder: Path, *, progress: Progress = SILENT)
     check_settings(config)
     if config.data.kind == "tiles":
         assert config.data.tiles is not None
+        if config.transfer:
+            message = "transfer needs scenes or patches, not tiles: layers are fitted on each place anew"
+            raise ConfigError(message)
         tiles = TileSet.load(config.data.tiles)
         return _write_plan(config, folder, tiles.layers, plan_folds(config, None), {"main": Prepared(tiles)})
     source = open_data(config, progress)
@@ -66,6 +67,8 @@ def make_plan(config: StudyConfig, folder: Path, *, progress: Progress = SILENT)
         check_places(source)
         check_split(source, base, config)
     rows = plan_rows(config, source.bands)
+    if config.transfer:
+        rows_that_travel(config, rows)
     layers = tuple(dict.fromkeys(name for row in rows for name in row.layers))
     layers = tuple(dict.fromkeys((*base, *layers)))
     folds = plan_folds(config, source)
@@ -169,11 +172,3 @@ def _read_plan(config: StudyConfig, folder: Path) -> Plan:
         folds.append(Fold(entry["name"], config.split, entry["test"]))
     rows = tuple(RowConfig.from_dict(row, where=str(folder / PLAN)) for row in content["rows"])
     return Plan(config, tuple(content["base"]), rows, tuple(folds), tiles, ids, content["guard"])
-
-
-def _save_splits(path: Path, prepared: Prepared) -> None:
-    arrays: dict[str, Any] = {}
-    for i, split in enumerate(prepared.splits):
-        arrays[f"part_{i}"], arrays[f"block_{i}"] = split.part, split.block
-    with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, **arrays)

@@ -25,7 +25,7 @@ from landslip.data.tileset import Part, TileSet
 from landslip.errors import ConfigError, InputError, ModelError, OutputError
 from landslip.files import FORMAT, locked, read_json, write_json, write_text
 from landslip.progress import SILENT, Progress
-from landslip.study.checks import try_network
+from landslip.study.checks import check_layers, try_network
 from landslip.study.search_table import as_csv, as_markdown, record_of
 from landslip.study.single import SingleConfig, TilesConfig, prepare_tiles
 from landslip.training import TrainConfig
@@ -153,14 +153,18 @@ def run_search(
         As :meth:`SearchConfig.trials`; a resumed search with other settings.
     OutputError
         The folder holds a search and ``resume`` is off, or another process is at it.
-    ModelError, InputError
-        A network that cannot be built; no trial ended with a score.
+    LayerError, ModelError
+        Layers that a trial would turn or match and cannot; a network that cannot be built.
+    InputError
+        No trial ended with a score.
     """
     trials, folder = config.trials(), Path(out)
     with locked(folder, mark=SEARCH):
         _check_begun(config, folder, resume=resume)
         tiles = tiles_of(config, progress)
         networks = {json.dumps([trial.train.to_dict()[name] for name in _NETWORK]): trial for trial in trials}
+        for trial in trials:
+            check_layers(f"trial {trial.number}", trial.train, trial.train.layers or tiles.layers)
         for trial in networks.values():
             try_network(f"trial {trial.number}", trial.train, trial.train.layers or tiles.layers)
         config.to_toml(folder / CONFIG)  # not before it is known that it can be

@@ -178,9 +178,6 @@ def _do_runs(plan: Plan, folder: Path, progress: Progress, cluster: Cluster | No
 
 def _do_transfer(plan: Plan, folder: Path, progress: Progress, cluster: Cluster | None) -> list[dict[str, Any]]:
     config = plan.config
-    if config.data.kind == "tiles":
-        message = "transfer needs scenes or patches, not tiles: layers are fitted on each place anew"
-        raise ConfigError(message)
     return run_transfer(open_data(config, progress), plan.base, plan.rows, config, folder, progress, cluster)
 
 

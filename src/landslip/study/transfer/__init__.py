@@ -4,8 +4,17 @@ A place is a region of a patch set or a scene. All places are split alike; a mod
 tiles of its own place (layers are fitted on these alone) and is tested on every place's test part.
 """
 
-from landslip.study.transfer.places import Place, check_places, check_split
+from landslip.study.transfer.places import Place, check_places, check_split, rows_that_travel
 from landslip.study.transfer.run import run_transfer
 from landslip.study.transfer.runs import fine_tuning, runs_at, some_tiles
 
-__all__ = ["Place", "check_places", "check_split", "fine_tuning", "run_transfer", "runs_at", "some_tiles"]
+__all__ = [
+    "Place",
+    "check_places",
+    "check_split",
+    "fine_tuning",
+    "rows_that_travel",
+    "run_transfer",
+    "runs_at",
+    "some_tiles",
+]

@@ -79,6 +79,21 @@ def check_places(source: Source) -> None:
             raise InputError(message)
 
 
+def rows_that_travel(config: StudyConfig, rows: tuple[RowConfig, ...]) -> tuple[RowConfig, ...]:
+    """Take the rows of which matrices are made.
+
+    Raises
+    ------
+    ConfigError
+        None of them is in the study.
+    """
+    chosen = tuple(row for row in rows if row.name in config.transfer_rows)
+    if not chosen:
+        message = f"transfer_rows names no row of the study; rows are: {', '.join(row.name for row in rows)}"
+        raise ConfigError(message)
+    return chosen
+
+
 def make_places(
     source: Source | None,
     base: tuple[str, ...],

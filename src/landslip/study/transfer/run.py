@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslip.cluster import Cluster
-from landslip.errors import ConfigError
 from landslip.progress import Progress
 from landslip.study.config import RowConfig, StudyConfig
 from landslip.study.parallel import Work, indices, make_runs
 from landslip.study.runs import Run, execute
 from landslip.study.sources import Source
 from landslip.study.transfer.matrix import Record, matrix
-from landslip.study.transfer.places import Place, make_places
+from landslip.study.transfer.places import Place, make_places, rows_that_travel
 from landslip.study.transfer.runs import continuations, runs_at
 from landslip.study.transfer.warning import warning_against_drop
 
@@ -46,10 +45,7 @@ def run_transfer(
     cluster
         Where the runs are made, side by side; None: here, one after another.
     """
-    chosen = tuple(row for row in rows if row.name in config.transfer_rows)
-    if not chosen:
-        message = f"transfer_rows names no row of the study; rows are: {', '.join(row.name for row in rows)}"
-        raise ConfigError(message)
+    chosen = rows_that_travel(config, rows)
     partners = {row.matched_to for row in chosen}
     needed = tuple(row for row in rows if row in chosen or row.name in partners)
     places = make_places(source, base, needed, config, folder, progress)
