@@ -6,6 +6,8 @@
 Every kernel is serial and releases the interpreter lock; parallelism comes from running one kernel on
 several ranges or windows from several threads, so that no threading layer is involved and any number of
 callers, threads or forked processes may segment at once. No fast-math: what decides is the same everywhere.
+
+Arrays are copied in loops: a slice set to a slice would also compile the text of an error about their shapes.
 """
 
 from __future__ import annotations

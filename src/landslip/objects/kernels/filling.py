@@ -85,7 +85,8 @@ def fill_graph(image, link, direction, firsts, starts, row0, col0, width, bare, 
     _spread_row(image, 0, pixels, lanes)
     place = (row0, col0, width, bare)
     ends = np.empty((4, starts.size - 1), np.int64)  # by turns, where the nodes of a row end in each strip
-    ends[:] = starts[:-1]
+    for s in range(starts.size - 1):
+        ends[:, s] = starts[s]
     for r in range(rows + 2):  # lists follow two rows behind, when all that they name is filled and still at hand
         if r + 1 < rows:
             _spread_row(image, r + 1, pixels, lanes)

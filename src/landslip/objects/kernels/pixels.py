@@ -55,8 +55,12 @@ def value_ranges(image, link, low, high):
                 counts = link[r, c] & VALID != 0
                 least_of[c] = x if counts and x < least_of[c] else least_of[c]
                 greatest_of[c] = x if counts and x > greatest_of[c] else greatest_of[c]
-        low[b] = least_of.min()
-        high[b] = greatest_of.max()
+        least, greatest = least_of[0], greatest_of[0]
+        for c in range(1, cols):
+            least = min(least, least_of[c])
+            greatest = max(greatest, greatest_of[c])
+        low[b] = least
+        high[b] = greatest
 
 
 @compiled
@@ -129,17 +133,16 @@ def pair_up(direction):
     rows, cols = direction.shape
     above, here, below = np.zeros(cols, np.uint8), np.zeros(cols + 2, np.uint8), np.zeros(cols, np.uint8)
     for r in range(rows):
-        here[1:-1] = direction[r]
-        if r + 1 < rows:
-            below[:] = direction[r + 1]
-        else:
-            below[:] = 0
+        for c in range(cols):
+            here[c + 1] = direction[r, c]
+            below[c] = direction[r + 1, c] if r + 1 < rows else 0
         for c in range(cols):
             d = here[c + 1]
             back = ((d + 1) & 3) + 1
             there = here[c] if d == 1 else (above[c] if d == 2 else (here[c + 2] if d == 3 else below[c]))
             direction[r, c] = d if there == back else 0
-        above[:] = here[1:-1]
+        for c in range(cols):
+            above[c] = here[c + 1]
 
 
 @compiled

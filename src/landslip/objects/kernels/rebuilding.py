@@ -264,7 +264,8 @@ def _append(numbers, count, number):
     # into an array that grows
     if count == numbers.size:
         more = np.empty(2 * count, np.int32)
-        more[:count] = numbers
+        for k in range(count):
+            more[k] = numbers[k]
         numbers = more
     numbers[count] = number
     return numbers
