@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from landslip.bundle import Bundle
+from landslip.bundle import Bundle, run_name
 from landslip.errors import FormatError, MissingInputError
 from landslip.models import build_model
 from landslip.recipe import LayerStatistics, Recipe
@@ -162,3 +162,16 @@ def test_pickle_in_place_of_safetensors_is_never_opened(folder, capsys):
     path.write_bytes(pickle.dumps(Harmful()))
     refused(folder, "a pickle, which could run code")
     assert "code was run" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("/data/study/runs/unet/seed0", "unet/seed0"),  # seed0 alone would say nothing
+        ("s3://bucket/study/runs/unet/seed0-fold1", "unet/seed0-fold1"),
+        ("/data/runs/west", "west"),
+        ("/data/west.safetensors", "west.safetensors"),
+    ],
+)
+def test_a_run_is_called_by_its_folder_and_one_of_a_study_by_its_row_too(place, name):
+    assert run_name(place) == name

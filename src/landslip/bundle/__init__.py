@@ -6,6 +6,6 @@ code. ``export`` writes that file, and graphs for programs without PyTorch.
 """
 
 from landslip.bundle.bundle import Bundle
-from landslip.bundle.description import MODEL, SUFFIX, read_description
+from landslip.bundle.description import MODEL, SUFFIX, read_description, run_name
 
-__all__ = ["MODEL", "SUFFIX", "Bundle", "read_description"]
+__all__ = ["MODEL", "SUFFIX", "Bundle", "read_description", "run_name"]

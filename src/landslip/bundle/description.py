@@ -19,6 +19,18 @@ ENTRY = "landslip"
 """Where the header of a run in one file holds the text of ``model.json``."""
 
 
+def run_name(path: str | os.PathLike[str]) -> str:
+    """Return what a run is called: its folder's name, with the row before it for a run of a study (``unet/seed0``).
+
+    Parameters
+    ----------
+    path
+        Absolute path or address of the run's folder or file.
+    """
+    place = Path(path)
+    return "/".join(place.parts[-2:]) if place.parent.parent.name == "runs" else place.name
+
+
 def read_description(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read what a run says of itself, from its folder or its one file, without its tensors.
 

@@ -63,7 +63,7 @@ def command(
             result = evaluate_patches(run, patches, out, regions=region or (), progress=console.progress)
             console.result(result.content, result.text())
             return
-        from landslip.bundle import Bundle
+        from landslip.bundle import Bundle, run_name
         from landslip.mapping.compare import evaluate_scene
         from landslip.mapping.ground import held_out, warn_of_training_ground
         from landslip.mapping.prepare import member_of
@@ -75,7 +75,7 @@ def command(
         if within is None and outside is None and not own_test:
             warn_of_training_ground(bundle, place)
         compared = evaluate_scene(
-            member_of(bundle, run.resolve().name),
+            member_of(bundle, run_name(run.resolve())),
             place,
             out,
             within=within,

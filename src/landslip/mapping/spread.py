@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from landslip.bundle import MODEL, Bundle
+from landslip.bundle import MODEL, Bundle, run_name
 from landslip.cluster import Cluster, Job, run_all
 from landslip.errors import ConfigError, InputError, RemoteError
 from landslip.files import read_complete, sha256
@@ -109,7 +109,7 @@ def members_of(runs: RunFolders) -> tuple[Member, ...]:
         if sha256(Path(folder) / MODEL) != checksum:
             message = f"{folder}: the worker on {platform.node()} finds another run there; share one file system"
             raise InputError(message)
-        members.append(member_of(bundle, Path(folder).name, folder))
+        members.append(member_of(bundle, run_name(folder), folder))
     return tuple(members)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from landslip.bundle import run_name
 from landslip.errors import ConfigError
 from landslip.files import FORMAT, read_json, write_json
 from landslip.training.calm import calm
@@ -183,12 +184,9 @@ def _logger(name: str, folder: Path, run: str | None) -> Any:  # noqa: ANN401 - 
 
     for variable, value in _PATIENCE.items():
         os.environ.setdefault(variable, value)
-    place = folder.resolve()
-    # of a study's runs/unet/seed0 both
-    title = "/".join(place.parts[-2:]) if place.parent.parent.name == "runs" else place.name
     return loggers.MLFlowLogger(
         experiment_name=os.environ.get("MLFLOW_EXPERIMENT_NAME") or _EXPERIMENT,
-        run_name=title,
+        run_name=run_name(folder.resolve()),
         tracking_uri=name.partition(":")[2] or mlflow.get_tracking_uri(),  # Lightning's own default is refused by now
         run_id=run,
     )
