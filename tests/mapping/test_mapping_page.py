@@ -138,6 +138,26 @@ def test_without_landslides_the_page_says_so(tmp_path, make_scene):
     assert 'data-drawn="0"' in text
 
 
+@needs_browser
+def test_a_small_screen_shows_the_map_before_the_layers(page):
+    with Browser() as browser:
+        for width, unfolded in ((360, False), (1280, True)):
+            browser.open(page.folder / "map.html", width=width, mobile=width < 500)
+            assert browser.run("document.getElementById('layers').open") is unfolded
+            assert browser.run("document.documentElement.scrollWidth") == width
+
+
+def test_a_simulated_event_is_called_so_before_anything_else(tmp_path, make_scene):
+    from helpers.maps import Constant, member
+
+    scene = make_scene((64, 64))
+    scene.info["simulated"] = True
+    config = MapConfig.from_dict({"predict": {"tile": 32, "overlap": 0, "device": "cpu", "precision": "float32"}})
+    result = map_scene(member(Constant(-3.0)), scene, tmp_path / "out", config)
+    text = (result.folder / "map.html").read_text()
+    assert '"summary":[["simulated","event"],' in text.replace(", ", ",").replace(": ", ":")
+
+
 def test_quicklook_shows_the_outlines_in_their_colours(page):
     pixels = read_png(page.folder / "quicklook.png")
     for colour in ("high", "low"):

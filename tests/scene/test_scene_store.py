@@ -123,6 +123,8 @@ def test_description_has_the_numbers_of_the_pixels(scene):
     words = in_words(content)
     assert "96 x 96 pixels of 10 m" in words
     assert "1 landslides, 14.81 % of 8100 labelled pixels (extent.gpkg)" in words
+    assert "simulated" not in words
+    assert "simulated  yes: scores on it say nothing" in in_words(content | {"simulated": True})
     json.dumps(content, allow_nan=False)
 
 

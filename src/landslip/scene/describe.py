@@ -81,6 +81,8 @@ def in_words(content: dict[str, Any]) -> str:
         "  valid      " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in content["validity"].items()),
     ]
     lines += _image_lines(content)
+    if content.get("simulated"):
+        lines.append("  simulated  yes: scores on it say nothing about real landslides")
     if "elevation" in content:
         models = ", ".join(model["path"] for model in content["elevation"]["models"])
         lines.append(f"  elevation  {models}, covers {100 * content['elevation']['coverage']:.1f} %")

@@ -35,7 +35,7 @@ def draw(
         Mapped and unmapped ground in m², as in ``map.json``.
     """
     title, path = f"Landslides, {scene.path.name}", folder / PROBABILITY
-    summary = _summary(found, areas)
+    summary = [*_event(scene), *_summary(found, areas)]
     notes = [
         f"Mapped automatically by {', '.join(models)} (threshold {threshold:.2f}); not checked in the field.",
         "Volumes follow from area alone (Guzzetti et al. 2009); the range is that of published relations.",
@@ -45,6 +45,11 @@ def draw(
     write_page(folder / "map.html", scene, path, found.shapes, found.table, facts)
     words = "   ·   ".join(f"{figure} {caption}" for figure, caption in summary)
     write_quicklook(folder / "quicklook.png", scene, path, found.shapes, found.table, title, words)
+
+
+def _event(scene: Scene) -> list[list[str]]:
+    """Say first of all, where it is so, that nothing of this is real."""
+    return [["simulated", "event"]] if scene.info.get("simulated") else []
 
 
 def _summary(found: Landslides, areas: dict[str, Any]) -> list[list[str]]:
