@@ -325,6 +325,21 @@ def test_limits_name_rows_that_stand_on_fewer_pixels() -> None:
     assert not any("fewer test pixels" in text for text in limits(study))
 
 
+def test_limits_name_rows_that_chance_would_equal() -> None:
+    study = a_study(AHEAD)
+    parts = [{"part": "test", "pixels": 1000, "landslide_pixels": 250}]  # calling everything landslide has F1 0.4
+    found = [Estimate(0.41, 0.39, 0.5), Estimate(0.6, 0.41, 0.7), Estimate(0.0), Estimate(0.5), None]
+    rows = tuple(
+        replace(row, scores={"test": {"f1": f1} if f1 else {}}) for row, f1 in zip(study.rows, found, strict=True)
+    )
+    told = [text for text in limits(replace(study, rows=rows, info={"split": {"parts": parts}})) if "F1 0.4" in text]
+    assert told == [
+        "At threshold 0.5 not surely better than calling everything landslide (F1 0.400), and so no map yet: "
+        f"{study.rows[0].label} and {study.rows[2].label}."
+    ]
+    assert not any("calling everything" in text for text in limits(replace(study, rows=rows)))  # prevalence unknown
+
+
 def test_limits_name_rows_that_were_still_learning() -> None:
     study = a_study(AHEAD)
     runs = [[(9, 9), (9, 9), (9, 4)], [(9, 9), (9, 3)], [(9, 2)], [], [(1, 1)]]

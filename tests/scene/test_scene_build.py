@@ -121,13 +121,8 @@ def test_scene_json_names_sources_by_checksum_and_not_by_folder(tmp_path, image,
     scene = built(tmp_path / "scene", image, dem=(str(dem),))
     text = (tmp_path / "scene" / "scene.json").read_text()
     assert str(tmp_path) not in text
-    assert [source["file"] for source in scene.info["sources"]] == [
-        "B02.tif",
-        "B03.tif",
-        "B04.tif",
-        "B08.tif",
-        "dem.tif",
-    ]
+    images = [("image after", f"B{band}.tif") for band in ("02", "03", "04", "08")]
+    assert [(one["role"], one["file"]) for one in scene.info["sources"]] == [*images, ("elevation", "dem.tif")]
     assert all(len(source["sha256"]) == 64 for source in scene.info["sources"])
     band = scene.info["images"]["post"][0]["bands"]["red"]
     assert (band["offset"], band["quantification"], band["assumed"]) == (-1000, 10000, False)

@@ -94,7 +94,8 @@ def sources_table(study: Study) -> Table | None:
     if not names:
         return None
     rows = tuple(tuple(_cell(name, record.get(name)) for name in names) for record in records)
-    caption = "Every input with its checksum, as it was read." if "sha256" in names else "Every input, as it was read."
+    full = " Of checksums the beginning; in full in study.json." if "sha256" in names else ""
+    caption = f"Every input, as it was read.{full}"
     return Table("table-sources", caption, tuple(_name(name) for name in names), rows, tuple(range(len(names))))
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from landslip.report.answer import reasons_against_claims
 from landslip.report.model import Study
-from landslip.report.words import capital, count, listed, percent, sentence
+from landslip.report.words import capital, count, listed, number, percent, sentence
+from landslip.scoring import Chance
 
 NEARLY_ALL = 0.98
 """Share of the test pixels below which a row is said to stand on fewer."""
@@ -44,12 +45,28 @@ def limits(study: Study) -> tuple[str, ...]:
             "The paper’s figures come from single runs on another cut of another area; ours and theirs are not "
             "measured on the same pixels and do not rank against each other."
         )
+    found += _at_chance(study)
     found += _on_fewer_pixels(study)
     found += _still_learning(study)
     own = [*(study.info.get("limits") or []), *(study.info.get("warnings") or [])]
     said = study.info.get("claims_reason") or ""  # already told above, in full
     found += [sentence(str(text)) for text in own if text and text != said]
     return tuple(dict.fromkeys(found))
+
+
+def _at_chance(study: Study) -> list[str]:
+    # A table of small differences hides that none of its rows may be a map at all.
+    if not study.prevalence:
+        return []
+    floor = Chance(study.prevalence).f1
+    scores = {row.label: row.score("f1") for row in study.rows}
+    low = [label for label, f1 in scores.items() if f1 and (f1.value if f1.low is None else f1.low) <= floor]
+    if not low:
+        return []
+    return [
+        f"At threshold 0.5 not surely better than calling everything landslide (F1 {number(floor)}), and so no map "
+        f"yet: {listed(low)}."
+    ]
 
 
 def _on_fewer_pixels(study: Study) -> list[str]:

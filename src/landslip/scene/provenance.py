@@ -27,13 +27,13 @@ def _files_of(images: Iterable[Image]) -> list[str]:
     return list(dict.fromkeys(path for image in images for path in image.files))
 
 
-def checksums(paths: Sequence[str], progress: Progress) -> list[dict[str, Any]]:
-    """Return name and SHA-256 of each local file; a URL has no checksum."""
+def checksums(files: Sequence[tuple[str, str]], progress: Progress) -> list[dict[str, Any]]:
+    """Return role, name and SHA-256 of each local file, given as role and path; a URL has no checksum."""
     entries = []
-    with progress.task("checksums", len(paths)) as task:
-        for path in paths:
+    with progress.task("checksums", len(files)) as task:
+        for role, path in files:
             remote = address_of(path) is not None or "://" in path or path.startswith("/vsi")
-            entries.append({"file": _name(path), "sha256": None if remote else sha256(path)})
+            entries.append({"role": role, "file": _name(path), "sha256": None if remote else sha256(path)})
             task.advance()
     return entries
 
@@ -98,7 +98,13 @@ def input_paths(config: SceneConfig) -> dict[str, Any]:
     return {key: getattr(config, key) for key in _PATHS}
 
 
-def input_files(inputs: Inputs, config: SceneConfig) -> list[str]:
-    """List every file that the scene is made from."""
-    others = [*config.dem, *([config.inventory] if config.inventory else []), *([config.aoi] if config.aoi else [])]
-    return [*_files_of([*inputs.post, *inputs.pre]), *others]
+def input_files(inputs: Inputs, config: SceneConfig) -> list[tuple[str, str]]:
+    """List every file that the scene is made from: what it is there for, and its path."""
+    given = {
+        "image after": _files_of(inputs.post),
+        "image before": _files_of(inputs.pre),
+        "elevation": config.dem,
+        "inventory": [config.inventory] if config.inventory else [],
+        "mapped extent": [config.aoi] if config.aoi else [],
+    }
+    return [(role, path) for role, paths in given.items() for path in paths]

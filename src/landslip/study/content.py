@@ -104,7 +104,8 @@ def _split_in_words(plan: Plan) -> str:
         "random": "tile by tile at random, next to training tiles",
         "supplied": "from the supplied training patches, at random",
     }[split.design]
-    return f"Test: {test}. Validation: {split.validation_fraction:.0%} of the rest, drawn {how}."
+    rest = " Training: what is then left." if split.design == "blocks" else ""  # less than the fractions promise
+    return f"Test: {test}. Validation: {100 * split.validation_fraction:.0f} % of the rest, drawn {how}.{rest}"
 
 
 def _limits(plan: Plan, reason: str) -> list[str]:

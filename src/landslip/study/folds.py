@@ -56,7 +56,7 @@ def _test_in_words(config: StudyConfig) -> str:
         return f"inside {config.data.test_polygon.name}"
     if split.design == "supplied":
         return "the split that came with the patches"
-    return f"the {split.test_side}ern {split.test_fraction:.0%}"
+    return f"the {split.test_side}ern {100 * split.test_fraction:.0f} %"
 
 
 def suffix(fold: Fold, folds: Sequence[Fold]) -> str:
