@@ -131,11 +131,46 @@ def test_map_in_words_and_as_json(tmp_path):
     assert (found["kind"], found["landslides"], found["files"]) == ("map", 1099, ["density.tif", "landslides.gpkg"])
 
 
+def test_mosaic_in_words_and_as_json(tmp_path):
+    counts = {"landslides": 12, "area_m2": 34_000.0, "joined": 2, "joined_parts": 5}
+    mosaic = {"format": 1, "maps": [{"name": "east"}, {"name": "west"}], "counts": counts}
+    (tmp_path / "mosaic.json").write_text(json.dumps(mosaic))
+    first, *maps = run(tmp_path).stdout.splitlines()
+    assert "12 landslides, 0.034 km², from 2 maps; 2 were joined from 5 polygons" in first
+    assert [line.split() for line in maps] == [["map", "east"], ["map", "west"]]
+    found = json.loads(run(tmp_path, "--json").stdout)
+    assert (found["kind"], found["counts"]) == ("mosaic", counts)
+
+
+def test_search_in_words_and_as_json(tmp_path):
+    scores = {"validation_precision": 0.5, "validation_recall": 0.5, "validation_loss": 0.3, "train_f1": 0.6}
+    trial = {
+        "rank": 1,
+        "trial": 2,
+        "settings": {"loss": "dice"},
+        "validation_f1": 0.5,
+        "threshold": 0.4,
+        "best_epoch": 3,
+    }
+    search = {"format": 1, "best": "trials/002", "table": [trial | scores]}
+    (tmp_path / "search.json").write_text(json.dumps(search))
+    text = run(tmp_path).stdout
+    assert "1 trials, the best in trials/002" in text
+    assert "The test part was not looked at" in text
+    [head] = [line for line in text.splitlines() if "| trial |" in line]
+    columns = head.split(" | ")
+    assert len(set(columns)) == len(columns)  # the setting `loss` is not the loss that it led to
+    assert json.loads(run(tmp_path, "--json").stdout)["table"] == search["table"]
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda folder: None, "no such folder; check the path"),
-        (lambda folder: folder.mkdir(), "no finished scene, run, study or map (none of scene.json, model.json"),
+        (
+            lambda folder: folder.mkdir(),
+            "nothing finished that has a description (scene, run, study, map,",
+        ),
         (lambda folder: write(folder, "scene.json", "{"), "not valid JSON"),
         (lambda folder: write(folder, "model.json", '{"format": 7}'), "written in format 7"),
         (lambda folder: write(folder, "study.json", "{}"), "no valid 'format' entry"),

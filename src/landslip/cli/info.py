@@ -1,4 +1,4 @@
-"""``landslip info``: what is this scene, run, study or map, in words."""
+"""``landslip info``: what is this scene, run, study, map, mosaic or search, in words."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from landslip.cli.options import Debug, Json, Quiet
 
 def command(
     path: Annotated[
-        Path, typer.Argument(help="Folder of a scene, run, study or map, or a run in one file.", show_default=False)
+        Path,
+        typer.Argument(
+            help="Folder of a scene, run, study, map, mosaic or search, or a run in one file.", show_default=False
+        ),
     ],
     quicklook: Annotated[Path | None, typer.Option("--quicklook", help="Draw a scene as a PNG.")] = None,
     quiet: Quiet = False,
     debug: Debug = False,
     as_json: Json = False,
 ) -> None:
-    """Say what a scene, run, study or map is: extent, layers, validity, dates, scores, areas."""
+    """Say what a scene, run, study, map, mosaic or search is: extent, layers, validity, dates, scores, areas."""
     with session(quiet=quiet, debug=debug, as_json=as_json) as console:
         kind = _kind(path)
         if kind == "scene":
@@ -31,7 +34,14 @@ def command(
         console.result(content, text)
 
 
-_MARKS = {"scene.json": "scene", "model.json": "run", "study.json": "study", "map.json": "map"}
+_MARKS = {
+    "scene.json": "scene",
+    "model.json": "run",
+    "study.json": "study",
+    "map.json": "map",
+    "mosaic.json": "mosaic",
+    "search.json": "search",
+}
 
 
 def _kind(path: Path) -> str:
@@ -45,7 +55,8 @@ def _kind(path: Path) -> str:
         return "run"
     kind = next((kind for name, kind in _MARKS.items() if is_file(path / name)), None)
     if kind is None:
-        message = f"{path}: no finished scene, run, study or map (none of {', '.join(_MARKS)} in it); check the path"
+        kinds = ", ".join(_MARKS.values())
+        message = f"{path}: nothing finished that has a description ({kinds}) is in it; check the path"
         raise InputError(message)
     return kind
 
@@ -55,7 +66,7 @@ def _whole(path: Path, kind: str) -> tuple[dict[str, Any], str]:
     from landslip.errors import FormatError, LandslipError
 
     try:
-        return {"run": _run, "study": _study, "map": _map}[kind](path)
+        return {"run": _run, "study": _study, "map": _map, "mosaic": _mosaic, "search": _search}[kind](path)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, LandslipError):
             raise
@@ -191,6 +202,25 @@ def _map(path: Path) -> tuple[dict[str, Any], str]:
         f"  files      {', '.join(content['files'])}",
     ]
     return content, "\n".join(lines)
+
+
+def _mosaic(path: Path) -> tuple[dict[str, Any], str]:
+    from landslip.files import read_complete
+    from landslip.mapping.mosaic import MosaicResult
+
+    found = MosaicResult(path, read_complete(path, "mosaic.json", what="mosaic"))
+    maps = [f"  map        {one['name']}" for one in found.content["maps"]]
+    return {"kind": "mosaic", "path": str(path)} | found.content, "\n".join([f"mosaic {path}: {found.summary}", *maps])
+
+
+def _search(path: Path) -> tuple[dict[str, Any], str]:
+    from landslip.files import read_complete
+    from landslip.study.search_table import as_markdown
+
+    found = read_complete(path, "search.json", what="search")
+    table = as_markdown(found["table"], list(found["table"][0]["settings"])).rstrip()
+    lines = f"search {path}: {len(found['table'])} trials, the best in {found['best']}"
+    return {"kind": "search", "path": str(path)} | found, f"{lines}\n\n{table}"
 
 
 def _estimate(estimate: dict[str, Any] | None) -> str:

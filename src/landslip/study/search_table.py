@@ -15,7 +15,7 @@ _SCORES = {
     "validation_f1": "F1",
     "validation_precision": "precision",
     "validation_recall": "recall",
-    "validation_loss": "loss",
+    "validation_loss": "validation loss",
     "train_f1": "F1 in training",
 }
 
