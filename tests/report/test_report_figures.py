@@ -113,6 +113,20 @@ def test_a_row_without_any_figure_leaves_its_chart_in_order(study_folder: Path) 
     assert len(shown.panels) == len(study.reliability) - 1
 
 
+def test_how_many_pixels_lie_there_is_told_however_alike_the_numbers_are(study_folder: Path) -> None:
+    study = read_study(study_folder)
+    one = study.reliability[0]
+    for counts, ends in (([300, 320], [100, 1000]), ([1000, 1000], [100, 1000]), ([1, 20_000], [0.1, 100_000])):
+        curve = replace(one, x=np.array([0.2, 0.8]), y=np.array([0.2, 0.8]), size=np.array(counts))
+        chart = reliability(replace(study, reliability=(curve,)))
+        assert chart is not None
+        figure = Figure()
+        chart.panels[0].draw(figure)
+        axis = figure.axes[1]
+        assert axis.get_yticks().tolist() == pytest.approx(ends)
+        assert list(axis.get_ylim()) == pytest.approx(ends)
+
+
 def test_same_study_same_bytes(study_folder: Path, report: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     shutil.copytree(study_folder, again, ignore=shutil.ignore_patterns("figures", "report.html"))

@@ -85,6 +85,10 @@ def _draw_reliability(figure: Any, curve: Curve, color: str) -> None:  # noqa: A
     if curve.size is not None and curve.size.sum() > 0:
         bottom.bar(curve.x, curve.size, width=0.04, color=PALETTE[color], linewidth=0)
         bottom.set_yscale("log")
+        # whole powers of ten around the bars: without two of them in view the axis would have no figure at all
+        low, high = (np.log10(end) for end in (curve.size[curve.size > 0].min(), curve.size.max()))
+        ends = 10.0 ** np.array([np.ceil(low) - 1, np.ceil(high)])
+        bottom.set(ylim=ends, yticks=ends)
         bottom.yaxis.set_minor_formatter("")  # within one power of ten they would be written over one another
         bottom.set_ylabel("pixels")
         bottom.tick_params(axis="y", which="minor", left=False)
