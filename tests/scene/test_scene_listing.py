@@ -59,6 +59,15 @@ def test_item_collections_name_scenes(folder):
     assert [path.resolve() for path in found] == [folder / name for name in ("a", "b", "other")]
 
 
+def test_a_scene_of_which_a_mosaic_had_two_maps_is_taken_once(folder):
+    (folder / "items.json").write_text(
+        collection(item("old", scene="./a"), item("b", scene="./b"), item("new", scene="a"))
+    )
+    found = list_scenes([str(folder / "items.json")])
+    assert [path.name for path in found.paths] == ["a", "b"]
+    assert list(found.named(folder, "maps")) == ["a", "b"]
+
+
 def test_names(folder):
     listing = list_scenes([str(folder / "a"), str(folder / "sub" / ".." / "b"), str(folder / "c.tif")])
     assert list(listing.named(folder / "out", "maps")) == ["a", "b", "c"]

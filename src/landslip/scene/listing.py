@@ -134,7 +134,8 @@ def _of_collection(path: Path) -> list[Path]:
     if not items:
         message = f"{shown(path)}: the item collection is empty; give one with scenes"
         raise InputError(message)
-    return [_of_item(item, path) for item in items]
+    # a mosaic of two maps of one scene names it twice
+    return list(dict.fromkeys(_of_item(item, path) for item in items))
 
 
 def _of_item(item: Any, where: Path) -> Path:  # noqa: ANN401 - any JSON value
