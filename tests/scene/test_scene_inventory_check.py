@@ -20,7 +20,7 @@ from landslip.rasters import RasterSpec, write_raster
 from landslip.scene.inventory import rasterise, read_inventory
 from landslip.scene.inventory.bare import bare_before
 from landslip.scene.inventory.check import check_inventory
-from landslip.scene.inventory.offset import estimate_offset
+from landslip.scene.inventory.offset import InventoryOffset, estimate_offset
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "iburi"
 X, Y = 500_000.0, 4_730_000.0
@@ -59,6 +59,14 @@ def test_the_offset_is_found_to_a_fraction_of_a_pixel(tmp_path, east, north, con
     assert offset.north_m == pytest.approx(north, abs=2.5)
     assert np.sign(offset.correlation) == np.sign(contrast)
     assert abs(offset.correlation) >= abs(offset.correlation_in_place)
+
+
+@pytest.mark.parametrize(
+    ("east", "north", "words"), [(14.4, -8.4, "14.4 m east and 8.4 m south"), (-3.0, 2.0, "3.0 m west and 2.0 m north")]
+)
+def test_an_offset_is_told_by_the_points_of_the_compass(east, north, words):
+    offset = InventoryOffset(east, north, 0.6, 0.5, spread_m=1.0, places=9)
+    assert f"the inventory lies {words} of what the image shows" in offset.words
 
 
 def test_an_image_without_the_landslides_tells_nothing(tmp_path):

@@ -75,7 +75,8 @@ class InventoryOffset:
         if not self.reliable:
             return "the inventory's offset against the image cannot be told: the image does not show its outlines"
         return (
-            f"the inventory lies {self.east_m:+.1f} m east and {self.north_m:+.1f} m north of what the image shows "
+            f"the inventory lies {abs(self.east_m):.1f} m {'west' if self.east_m < 0 else 'east'} and "
+            f"{abs(self.north_m):.1f} m {'south' if self.north_m < 0 else 'north'} of what the image shows "
             f"(correlation {self.correlation:.2f}, {self.correlation_in_place:.2f} in place)"
         )
 
