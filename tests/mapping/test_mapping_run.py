@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 import subprocess
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import geopandas
@@ -278,3 +279,15 @@ def test_polygons_corrected_by_a_person_come_back_as_labels(finished, tmp_path):
     labels, _ = rasterise(inventory, scene.grid)
     union = shapely.union_all(edited.geometry.to_numpy())
     assert labels.sum() * 100 == pytest.approx(union.area)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_an_ensemble_the_member_that_the_scene_is_most_unlike_to_is_told(tmp_path, caplog, order):
+    scene = write_scene(tmp_path / "scene", scene_layers((40, 40)))
+    near = member(Pixelwise(), ("red",))
+    dark = {"red": near.recipe.statistics["red"].model_copy(update={"high": 0.06})}
+    far = replace(near, name="far", checksum="far", recipe=near.recipe.model_copy(update={"statistics": dark}))
+    result = map_scene([(near, far)[i] for i in order], scene, tmp_path / "map", settings())
+    red = scene.read(["red"])
+    assert result.content["outside_training_range"]["red"] == pytest.approx((red > 0.06).mean(), abs=0.02)
+    assert caplog.text.count("is unlike the training data") == 1

@@ -20,7 +20,7 @@ from landslip.mapping.config import PredictConfig
 from landslip.mapping.probability.network import Forward, Member
 from landslip.mapping.probability.predict import Prediction
 from landslip.mapping.probability.segment import segment_scene
-from landslip.mapping.probability.source import check_scene, scene_source
+from landslip.mapping.probability.source import SceneSource, check_scene, scene_source
 from landslip.progress import SILENT, Progress
 from landslip.recipe import Recipe
 from landslip.scene.store import BANDS, SCENE_JSON, Scene
@@ -48,6 +48,12 @@ class Prepared:
     def threshold(self) -> float:
         """The members' mean threshold."""
         return float(np.mean([member.threshold for member in self.members]))
+
+    def as_trained(self) -> list[SceneSource]:
+        """Return the layers with the statistics of every member: where layers are the same, these may differ."""
+        sources = {_kind(source.recipe): source for source in self.prediction.sources}
+        recipes = {json.dumps(one.recipe.to_dict(), sort_keys=True): one.recipe for one in self.members}
+        return [replace(sources[_kind(recipe)], recipe=recipe) for recipe in recipes.values()]
 
     def with_objects(self, work: Path, *, progress: Progress = SILENT) -> Prepared:
         """Segment the scene for every recipe that has object layers.

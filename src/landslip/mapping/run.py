@@ -206,8 +206,9 @@ def _work(
     scene = prepared.scene
     threshold = config.polygons.threshold or prepared.threshold
     outside: dict[str, float] = {}
-    for source in prepared.prediction.sources:
-        outside |= outside_training_range(source)
+    for source in prepared.as_trained():
+        for name, share in outside_training_range(source).items():
+            outside[name] = max(share, outside.get(name, 0.0))  # of an ensemble's the one that is warned of
     with clock.stage("predict"):
         path = _predict(prepared, parts, folder, threshold, progress, workers)
     with clock.stage("landslides"):
