@@ -17,7 +17,7 @@ from landslip.bundle import Bundle
 from landslip.bundle.export import WholeModel, export_run, onnx_graph
 from landslip.cli import export as command
 from landslip.cli import info
-from landslip.errors import ConfigError, FormatError, ModelError
+from landslip.errors import ConfigError, FormatError, ModelError, OutputError
 from landslip.mapping.prepare import member_of
 from landslip.models import build_model
 from landslip.models.registry import NETWORKS, Network
@@ -176,6 +176,10 @@ def test_a_graph_that_gives_something_else_is_not_written(tmp_path, monkeypatch)
 def test_what_cannot_be_exported_is_said_in_one_line(run, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r"a\.pt: ends in neither \.safetensors .* nor \.onnx"):
         export_run(run, tmp_path / "a.pt")
+    before = (run / "model.safetensors").read_bytes()
+    with pytest.raises(OutputError, match=r"model\.safetensors: is read here, and would be written over"):
+        export_run(run, run / "model.safetensors")
+    assert (run / "model.safetensors").read_bytes() == before
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ModelError, match=r"further package; install it with: pip install 'landslip\[onnx\]'"):
         export_run(run, tmp_path / "a.onnx")

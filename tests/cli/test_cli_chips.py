@@ -111,6 +111,9 @@ def test_what_cannot_become_chips_is_told_at_once(run, place, tmp_path):
     code, _, err = run("prepare", folder, "--chips", tmp_path / "new", "--quiet")
     assert code == 1
     assert "--chips needs a scene: patches do not say where on the ground they lie" in err
+    code, _, err = run("prepare", place.path, "--out", tmp_path / "a.npz", "--chips", tmp_path / "a.npz", "--quiet")
+    assert code == 2
+    assert "--out and --chips cannot be the same; give two names" in " ".join(err.replace("│", " ").split())
     code, _, err = run("prepare", place.path, "--quiet")
     assert code == 2
     assert "give --out FILE.npz, --chips FOLDER, or both" in err

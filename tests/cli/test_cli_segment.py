@@ -99,6 +99,7 @@ def test_without_an_inventory_the_scale_is_chosen_unsupervised(raster, tmp_path)
         (["--out", "x.tif", "--scale", "30", "--layers", "swir"], 1, "no band 'swir'"),
         (["--out", "x.tif", "--scale", "30", "--memory", "0.01"], 1, "give at least"),
         (["--out", "x.tif", "--inventory", "nothing.gpkg"], 1, "nothing.gpkg"),
+        (["--out", "x.tif", "--inventory", "image.tif"], 1, "not recognized as being in a supported file format."),
         (["--out", "x.tif", "--figure", "x.doc"], 1, "x.doc: must end in .png, .pdf, .svg; change --figure"),
         (["--out", "x.tif", "--scale", "30", "--figure", "x.png"], 2, "--figure belongs to --scale auto; leave it out"),
         (["--out", "x.tif", "--scale", "30", "--inventory", "i.gpkg"], 2, "--inventory belongs to --scale auto"),
@@ -111,7 +112,37 @@ def test_wrong_words_get_one_line(raster, tmp_path, monkeypatch, words, code, te
     result = call(raster[0], *words)
     assert result.exit_code == code
     assert text in " ".join(result.output.replace("│", " ").split())
+    assert "driver" not in result.output  # GDAL's advice, not ours
     assert not (tmp_path / "x.tif").exists()
+
+
+def test_what_is_read_is_never_written_over(raster, tmp_path):
+    path, _, inventory = raster
+    before = {one: one.read_bytes() for one in (path, inventory)}
+    (tmp_path / "elsewhere.tif").symlink_to(path)
+    for source, words in (
+        (path, ["--out", path, "--scale", 30]),
+        (tmp_path / "elsewhere.tif", ["--out", path, "--scale", 30]),
+        (path, ["--out", inventory, "--inventory", inventory]),
+    ):
+        result = call(source, *words)
+        assert result.exit_code == 1
+        assert "is read here, and would be written over; choose another --out" in result.output
+    (tmp_path / "two.tif").write_bytes(before[path])
+    result = call(path, tmp_path / "two.tif", "--out", tmp_path, "--scale", 30)  # each to the name that it has
+    assert result.exit_code == 1
+    assert {one: one.read_bytes() for one in before} == before
+    assert (tmp_path / "two.tif").read_bytes() == before[path]
+
+
+def test_the_rasters_of_a_scene_are_never_written_over(tmp_path):
+    from helpers.maps import pixels_box, scene_layers, write_scene
+
+    scene = write_scene(tmp_path / "scene", scene_layers((40, 40)), landslides=[pixels_box(5, 5, 9, 9)])
+    before = (scene.path / "labels.tif").read_bytes()
+    result = call(scene.path, "--out", scene.path / "labels.tif", "--scale", 30)
+    assert "labels.tif: is read here, and would be written over" in result.output
+    assert (scene.path / "labels.tif").read_bytes() == before
 
 
 def test_a_missing_scene_is_named(tmp_path):

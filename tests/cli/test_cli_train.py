@@ -184,6 +184,21 @@ def test_prepare_refuses_what_is_no_patch_set_and_no_npz(run, tmp_path):
     assert code == 1
     assert "not a patch set; give a Landslide4Sense folder" in err
     assert run("prepare", tmp_path, "--out", tmp_path / "t.zip")[0] == 2
+    code, _, err = run("prepare", tmp_path / "absent", "--chips", tmp_path / "chips", "--quiet")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "absent: no such scene or patch set; check the path" in err
+
+
+def test_what_is_read_is_never_written_over(run, patches, tmp_path):
+    before = patches.read_bytes()
+    code, _, err = run("prepare", patches, "--out", patches, "--quiet")
+    assert (code, patches.read_bytes()) == (1, before)
+    assert "patches.npz: is read here, and would be written over; choose another --out" in err
+    text = f'# mine\n[data]\npatches = "{patches}"\n{split()}{TRAIN}'
+    config = write(tmp_path / "config.toml", text)
+    code, _, err = run("train", config, "--out", tmp_path, "--quiet")
+    assert (code, config.read_text()) == (1, text)
+    assert "config.toml: is read here, and would be written over" in err
 
 
 @pytest.mark.real

@@ -205,3 +205,9 @@ def test_what_a_killed_process_left_is_swept_but_not_another_ones(tmp_path: Path
         assert not mine.exists()
         assert not figures.exists()
         assert others.exists()
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="there is no /proc, a file system in which nothing can be made")
+def test_a_file_where_none_can_be_is_one_line() -> None:
+    with pytest.raises(OutputError, match="cannot write /proc/x: the path leads nowhere"), atomic_path("/proc/x"):
+        pass

@@ -24,6 +24,7 @@ from helpers.scene_inputs import (
     write_polygons,
     write_raster,
 )
+from landslip.errors import OutputError
 from landslip.grid import Grid
 from landslip.scene import build
 from landslip.scene.build import build_scene
@@ -332,6 +333,17 @@ def test_nothing_of_an_earlier_scene_is_left(tmp_path, image):
     assert built(tmp_path / "scene", image).labels() is None
     assert not (tmp_path / "scene" / "labels.tif").exists()
     assert not (tmp_path / "scene" / "inventory.gpkg").exists()
+
+
+def test_an_input_in_the_scenes_own_folder_is_not_lost(tmp_path, image):
+    """A folder of raw data, in which the inventory happens to have the name that a scene gives its own."""
+    (tmp_path / "valley").mkdir()
+    inventory = write_polygons(tmp_path / "valley" / "inventory.gpkg", [(10, 10, 20, 30)])
+    before = inventory.read_bytes()
+    with pytest.raises(OutputError, match=r"inventory\.gpkg: is read here, and would be written over"):
+        built(tmp_path / "valley", image, inventory=str(inventory))
+    assert inventory.read_bytes() == before
+    assert [path.name for path in (tmp_path / "valley").iterdir()] == ["inventory.gpkg"]
 
 
 def test_a_scene_is_replaced_and_incomplete_until_it_is_whole(tmp_path, image, monkeypatch):

@@ -19,10 +19,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from landslip.bundle.bundle import Bundle
+from landslip.bundle.bundle import WEIGHTS, Bundle
 from landslip.bundle.description import SUFFIX
 from landslip.errors import ConfigError, ModelError
-from landslip.files import atomic_path
+from landslip.files import atomic_path, keep_inputs
 from landslip.recipe import Recipe
 
 ONNX = ".onnx"
@@ -107,12 +107,13 @@ def export_run(run: str | os.PathLike[str], out: str | os.PathLike[str]) -> Expo
     ModelError
         ``onnx`` is not installed, or the network cannot be written as a graph that gives the same.
     LandslipError
-        The run is damaged, or the file cannot be written.
+        The run is damaged, or the file cannot be written, or is the run's own.
     """
     out = Path(out)
     if out.suffix not in (SUFFIX, ONNX):
         message = f"{out}: ends in neither {SUFFIX} (the run in one file) nor {ONNX} (a graph); choose one of them"
         raise ConfigError(message)
+    keep_inputs([out], [run, Path(run) / WEIGHTS])
     bundle = Bundle.load(run)
     if out.suffix == SUFFIX:
         bundle.save_file(out)

@@ -47,11 +47,17 @@ def command(
         if out is not None and out.suffix != ".npz":
             message = f"{out}: must end in .npz"
             raise typer.BadParameter(message)
+        if out is not None and out == chips:
+            message = f"{out}: --out and --chips cannot be the same; give two names"
+            raise typer.BadParameter(message)
         from landslip.data.chip_list import check_chips, write_chips
+        from landslip.files import keep_inputs
         from landslip.study.single import count_tiles, prepare_tiles, tiles_config
 
         wanted = tuple(name.strip() for name in layers.split(",")) if layers else ()
         settings = tiles_config(patches, wanted, config)
+        if out is not None:
+            keep_inputs([out], [patches])
         if chips is not None:
             check_chips(chips, settings.data.kind)
         tiles = prepare_tiles(settings, objects=True, progress=console.progress).tiles

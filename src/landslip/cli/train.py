@@ -41,8 +41,11 @@ def command(
             return
         for remark in found.remarks:
             console.say(f"note: {remark}")
+        from landslip.files import keep_inputs
         from landslip.training import fit
 
+        if not resume:  # the settings of a run that goes on may well be its own
+            keep_inputs([out / "config.toml"], [config])
         bundle = fit(
             prepared.tiles,
             settings.train,

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,11 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     final = Path(path)
     make_folder(final.parent)
     with writing(final):
-        folder = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{final.stem[:40]}-", dir=final.parent))
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{final.stem[:40]}-", dir=final.parent))
+        except FileNotFoundError as error:  # a virtual file system
+            message = f"cannot write {final}: the path leads nowhere; choose another --out"
+            raise OutputError(message) from error
     try:
         temporary = folder / final.name
         with writing(final):
@@ -95,6 +99,31 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_json(path: str | os.PathLike[str], content: Any) -> None:  # noqa: ANN401 - any JSON value
     """Write JSON atomically, with keys in the given order and NaN refused."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def keep_inputs(outputs: Iterable[Path], inputs: Iterable[str | os.PathLike[str] | None]) -> None:
+    """Refuse to write over what is read.
+
+    Parameters
+    ----------
+    outputs
+        Files that shall be written.
+    inputs
+        Files that are read; addresses, and None for what was not given, are passed over.
+
+    Raises
+    ------
+    OutputError
+        One is the other, whatever it is called there.
+    """
+    there = [path for path in outputs if places.address_of(path) is None and path.exists()]
+    for one in inputs:
+        if one is None or places.address_of(one) or not os.path.exists(one):  # noqa: PTH110 - may be of any kind
+            continue
+        for path in there:
+            if path.samefile(one):
+                message = f"{os.fspath(one)}: is read here, and would be written over; choose another --out"
+                raise OutputError(message)
 
 
 def make_folder(folder: Path) -> list[Path]:

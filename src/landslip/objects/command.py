@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslip.errors import InputError, OutputError
-from landslip.files import sha256, write_json
+from landslip.files import keep_inputs, sha256, write_json
 from landslip.objects.disk.raster import RasterSegmentation, segment_raster
 from landslip.objects.disk.sources import Source, open_source
 from landslip.objects.scale.curves import plot_scales
@@ -23,7 +23,7 @@ from landslip.progress import SILENT, Progress
 from landslip.rasters import open_raster, read_window
 from landslip.recipe import require_distinct
 from landslip.scene.inventory import Inventory, rasterise, read_inventory
-from landslip.scene.store import BANDS, SCENE_JSON, Scene
+from landslip.scene.store import BANDS, INVENTORY, LABELS, SCENE_JSON, VALID, Scene
 
 FIGURES = (".png", ".pdf", ".svg")
 SUFFIXES = (".tif", ".tiff", ".gpkg", ".parquet")
@@ -74,6 +74,9 @@ def run(request: Request, *, progress: Progress = SILENT) -> dict[str, Any]:
         message = f"{request.figure}: must end in {', '.join(FIGURES)}; change --figure"
         raise OutputError(message)
     require_distinct(request.layers)
+    own = (BANDS, VALID, LABELS, INVENTORY) if request.source.is_dir() else ("",)
+    outputs = [path for path in (request.out, request.figure) if path is not None]
+    keep_inputs(outputs, [*(request.source / name for name in own), request.inventory])
     source = open_source(request.source, request.layers or None)
     if request.stretch:
         source = source.stretched(source.percentiles())

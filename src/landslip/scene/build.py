@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslip.errors import CoverageError, InputError
-from landslip.files import write_json
+from landslip.files import keep_inputs, write_json
 from landslip.files.outputs import output_folder
 from landslip.progress import SILENT, Progress
 from landslip.rasters import RasterSpec, write_block
@@ -59,12 +59,14 @@ def build_scene(config: SceneConfig, out: str | os.PathLike[str], *, progress: P
     Raises
     ------
     LandslipError
-        An input is missing, damaged or contradictory, or the output cannot be written.
+        An input is missing, damaged or contradictory, or the output cannot be written or is an input.
     """
     started, place = time.time(), out
     with output_folder(place, SCENE_JSON, replace=True) as out, gdal_settings():
         remarks = Remarks()
         inputs = open_inputs(config, remarks)
+        names = (BANDS, VALID, LABELS, INVENTORY, SCENE_JSON, LOG)
+        keep_inputs([out / name for name in names], [path for _, path in input_files(inputs, config)])
         require_space(out, inputs.grid.rows * inputs.grid.cols * len(inputs.layers))
         for name in (SCENE_JSON, LABELS, INVENTORY):  # from here on the folder is no finished scene
             (out / name).unlink(missing_ok=True)

@@ -9,6 +9,8 @@ from pydantic import Field
 
 from landslip.config import Config, read_toml
 from landslip.data.tileset import Part, TileSet
+from landslip.errors import MissingInputError
+from landslip.files.places import address_of
 from landslip.layers.catalogue import bands_needed
 from landslip.layers.fit import ObjectOptions
 from landslip.progress import SILENT, Progress
@@ -88,9 +90,14 @@ def tiles_config(path: Path, layers: tuple[str, ...] = (), config: Path | None =
 
     Raises
     ------
+    MissingInputError
+        There is no such scene or patch set.
     ConfigError
         The file is not valid settings.
     """
+    if address_of(path) is None and not path.exists():
+        message = f"{path}: no such scene or patch set; check the path"
+        raise MissingInputError(message)
     content = read_toml(config) if config is not None else {}
     kind = "scene" if (path / "scene.json").is_file() else "patches"
     content["data"] = {**content.get("data", {}), kind: str(path)}

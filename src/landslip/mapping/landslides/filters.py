@@ -22,6 +22,7 @@ from landslip.grid import Grid, read_crs
 from landslip.mapping.config import FilterConfig
 from landslip.mapping.landslides.outlines import Outlines
 from landslip.rasters import BLOCK, open_raster, patiently, rasterio_window
+from landslip.scene.inventory.polygons import first_line
 from landslip.windows import Window, split_windows
 
 log = logging.getLogger(__name__)
@@ -213,7 +214,7 @@ def frame_on(path: Path, grid: Grid, *, what: str) -> Any:  # noqa: ANN401 - Geo
         with nearby(path, what=what, beside=(".shx", ".dbf", ".prj", ".cpg") if path.suffix == ".shp" else ()) as file:
             frame = pyogrio.read_dataframe(file)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-        message = f"{path}: not a readable vector file ({what}): {str(error).splitlines()[0]}"
+        message = f"{path}: not a readable vector file ({what}): {first_line(error)}"
         raise InputError(message) from error
     if not hasattr(frame, "geometry") or frame.crs is None:
         message = f"{path}: the {what} has no geometries or no coordinate reference system; assign one"

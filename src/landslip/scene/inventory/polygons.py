@@ -104,7 +104,7 @@ def _read_parquet(path: Path, what: str) -> geopandas.GeoDataFrame:
         return geopandas.read_parquet(path)
     except (ValueError, pyarrow.lib.ArrowException, OSError) as error:
         message = (
-            f"{path}: not a readable GeoParquet file ({what}): {_first_line(error)}; write it again with geometries"
+            f"{path}: not a readable GeoParquet file ({what}): {first_line(error)}; write it again with geometries"
         )
         raise InputError(message) from error
 
@@ -124,10 +124,10 @@ def _one_line(path: Path, what: str, encoding: str | None) -> Iterator[None]:
         message = f"{path}: encoding {encoding!r} is not known; give one such as UTF-8, ISO-8859-1, CP932"
         raise InputError(message) from error
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-        message = f"{path}: not a readable vector file ({what}): {_first_line(error)}"
+        message = f"{path}: not a readable vector file ({what}): {first_line(error)}"
         raise InputError(message) from error
     except (pyogrio.errors.FeatureError, pyogrio.errors.GeometryError, shapely.errors.GEOSException) as error:
-        message = f"{path}: a feature cannot be read, the {what} is damaged ({_first_line(error)}); write it again"
+        message = f"{path}: a feature cannot be read, the {what} is damaged ({first_line(error)}); write it again"
         raise InputError(message) from error
 
 
@@ -190,5 +190,7 @@ def _require_areas(path: Path, what: str, geometries: NDArray[np.object_]) -> No
     raise InputError(message)
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+def first_line(error: BaseException) -> str:
+    """Return what GDAL says of a file, without its advice on drivers."""
+    lines = str(error).partition("; It might help")[0].splitlines()
+    return lines[0] if lines else type(error).__name__
