@@ -148,6 +148,10 @@ def test_what_is_no_patch_set_is_refused(tmp_path, make, error, message):
     [
         (np.zeros((4, 32, 31), np.uint8), r"patch 11: its mask is \(32, 31\), its image \(32, 32\)"),
         (np.full((4, 32, 32), 2, np.uint8), "patch 11: its mask holds 2; use 0 no landslide, 1 landslide, 255"),
+        (np.full((4, 32, 32), 257, np.uint16), "patch 11: its mask holds 257; use 0"),  # 1 as a byte
+        (np.full((4, 32, 32), -1, np.int16), "patch 11: its mask holds -1; use 0"),
+        (np.full((4, 32, 32), 0.7, np.float32), r"patch 11: its mask holds 0\.69\d*; use 0"),
+        (np.full((4, 32, 32), np.nan, np.float32), "patch 11: its mask holds nan; use 0"),
         (np.zeros((3, 32, 32), np.uint8), "3 masks for 4 images"),
     ],
 )

@@ -64,9 +64,9 @@ class ChipFolder:
         filled[~np.isfinite(filled)] = np.nan
         return np.ascontiguousarray(filled, dtype=np.float32)
 
-    def mask(self, index: int) -> NDArray[np.uint8]:
-        """Read the labels of one patch."""
-        return np.asarray(_pixels(self._masks[index], [1]).data[0]).astype(np.uint8)
+    def mask(self, index: int) -> NDArray[Any]:
+        """Read the labels of one patch, as they are stored."""
+        return np.asarray(_pixels(self._masks[index], [1]).data[0])
 
     @staticmethod
     def _mask_of(image: Path, masks: Path) -> Path:

@@ -59,9 +59,9 @@ class Landslide4SenseFolder:
         chosen[~np.isfinite(chosen)] = np.nan
         return chosen
 
-    def mask(self, index: int) -> NDArray[np.uint8]:
-        """Read the labels of one patch."""
-        return self._dataset(self._masks[index], "mask", 2).astype(np.uint8)
+    def mask(self, index: int) -> NDArray[Any]:
+        """Read the labels of one patch, as they are stored."""
+        return self._dataset(self._masks[index], "mask", 2)
 
     @staticmethod
     def _mask_of(image: Path, masks: Path) -> Path:

@@ -66,12 +66,12 @@ class NpzFile:
             patch = patch / np.float32(np.iinfo(patch.dtype).max)
         return np.ascontiguousarray(np.moveaxis(patch, -1, 0), dtype=np.float32)
 
-    def mask(self, index: int) -> NDArray[np.uint8]:
-        """Read the labels of one patch."""
+    def mask(self, index: int) -> NDArray[Any]:
+        """Read the labels of one patch, as they are stored."""
         if len(self._mask) != self._count:
             message = f"{self._path}: {len(self._mask)} masks for {self._count} images; give one for each"
             raise InputError(message)
-        return np.asarray(self._mask[index]).astype(np.uint8)
+        return np.asarray(self._mask[index])
 
     # an .npz member can only be decompressed whole, so each is, once
     @cached_property

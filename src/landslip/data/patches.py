@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,8 @@ class PatchReader(Protocol):
     def read(self, index: int, bands: Sequence[int]) -> NDArray[np.float32]:
         """Read some bands of one patch: ``(bands, rows, cols)`` float32, NaN = invalid."""
 
-    def mask(self, index: int) -> NDArray[np.uint8]:
-        """Read the labels of one patch: ``(rows, cols)`` uint8, 0, 1 or 255."""
+    def mask(self, index: int) -> NDArray[Any]:
+        """Read the labels of one patch: ``(rows, cols)`` as they are stored; they ought to be 0, 1 or 255."""
 
 
 READERS = (NpzFile, Landslide4SenseFolder, ChipFolder)
@@ -137,11 +137,12 @@ class PatchDataset:
         if label.shape != image.shape[1:]:
             message = f"patch {name}: its mask is {label.shape}, its image {image.shape[1:]}; they must match"
             raise InputError(message)
-        if not np.isin(label, (0, 1, UNKNOWN)).all():
-            found = sorted(set(np.unique(label).tolist()) - {0, 1, UNKNOWN})[0]
+        strange = ~np.isin(label, (0, 1, UNKNOWN))  # as stored: as bytes 257 would be 1, and -1 unknown
+        if strange.any():
+            found = label[strange].min()
             message = f"patch {name}: its mask holds {found}; use 0 no landslide, 1 landslide, 255 unknown"
             raise InputError(message)
-        return image, label
+        return image, label.astype(np.uint8)
 
     @cached_property
     def _all(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
