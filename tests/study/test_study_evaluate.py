@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from helpers.study_area import make_area
 from landslip.cli.evaluate import command
 from landslip.data.tileset import Part
-from landslip.errors import LayerError
+from landslip.errors import LayerError, OutputError
 from landslip.scoring import Confusion
 from landslip.study.config import DataConfig, StudyConfig
 from landslip.study.evaluate import evaluate_patches, outside_range
@@ -95,6 +95,13 @@ def test_patches_without_a_band_of_the_recipe_are_refused(trained, patches, tmp_
         np.savez(tmp_path / "gray.npz", image=content["image"][..., :1], mask=content["mask"], bands=["red"])
     with pytest.raises(LayerError, match="band 'green' is not in the patches; there are: red"):
         evaluate_patches(trained, tmp_path / "gray.npz")
+
+
+def test_the_evaluation_of_a_map_is_not_replaced(trained, patches, tmp_path):
+    (tmp_path / "map.json").write_text("{}")
+    with pytest.raises(OutputError, match="holds a map, whose own evaluation this would replace; choose another"):
+        evaluate_patches(trained, patches, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["map.json"]
 
 
 def test_command_line(trained, patches):

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from landslip.bundle import Bundle
 from landslip.data.matching import match_tiles
 from landslip.data.tileset import Part, TileSet
-from landslip.errors import InputError
+from landslip.errors import InputError, OutputError
 from landslip.files import FORMAT, locked, write_json
+from landslip.files.places import is_file
 from landslip.layers.build import build_layers, stored_bands
 from landslip.layers.stack import as_patches, patch_regions
 from landslip.progress import SILENT, Progress
@@ -91,8 +92,12 @@ def evaluate_patches(
     Raises
     ------
     LandslipError
-        The run is damaged, the patches lack a band of its recipe, have no masks, or no pixel counts.
+        The run is damaged, the patches lack a band of its recipe, have no masks, or no pixel counts; ``out`` holds a
+        map.
     """
+    if out is not None and is_file(Path(out) / "map.json"):
+        message = f"{os.fspath(out)}: holds a map, whose own evaluation this would replace; choose another --out"
+        raise OutputError(message)
     bundle = Bundle.load(run)
     _warn_of_training_patches(bundle, Path(patches), regions)
     tiles = _tiles(bundle.recipe, Path(patches), tuple(regions))
