@@ -215,5 +215,21 @@ def test_scores_never_stand_beside_the_raster_of_another_comparison(scene, tmp_p
     assert not (tmp_path / "out" / "evaluation.json").exists()
 
 
+def test_landslides_that_somebody_edited_are_told_before_they_are_scored(scene, tmp_path, caplog):
+    result = map_scene(MODEL, scene, tmp_path / "map", CONFIG)
+    before = compare_map(result, scene, tmp_path / "a")
+    assert not caplog.text
+    path = tmp_path / "map" / "landslides.gpkg"
+    kept = geopandas.read_file(path, layer="landslides").iloc[:1]
+    path.unlink()
+    kept.to_file(path, layer="landslides")
+    after = compare_map(result, scene, tmp_path / "b")
+    assert (
+        "landslides.gpkg: was changed since it was mapped, so the scores 'as mapped' are of the changed" in caplog.text
+    )
+    assert after.pixels != before.pixels
+    assert after.raw == before.raw
+
+
 def interrupt(*_arguments):
     raise KeyboardInterrupt

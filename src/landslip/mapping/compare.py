@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,10 +19,12 @@ from landslip.mapping.comparison import EVALUATION, Area, Comparison, Pass, inve
 from landslip.mapping.config import MapConfig
 from landslip.mapping.probability.network import Member
 from landslip.mapping.result import MAP_JSON, MapResult
-from landslip.mapping.run import map_scene
+from landslip.mapping.run import LANDSLIDES, map_scene
 from landslip.mapping.show.writing import write_geopackage
 from landslip.progress import SILENT, Progress
 from landslip.scene.store import Scene
+
+log = logging.getLogger(__name__)
 
 
 def evaluate_scene(
@@ -111,6 +114,7 @@ def compare_map(
         The map is of another scene.
     """
     _require_inventory(scene)
+    _warn_of_changed_polygons(result)
     area = Area(scene, within, outside, held_out)
     with locked(out, mark=MAP_JSON) as folder, rasterio.Env(GDAL_CACHEMAX=64):
         passed = Pass(result, scene, area, folder)
@@ -120,6 +124,17 @@ def compare_map(
         comparison = passed.comparison()
         _write(comparison, passed, scene, result, folder, within, outside, held_out is not None)
     return comparison
+
+
+def _warn_of_changed_polygons(result: MapResult) -> None:
+    """Say that scores would not be the model's where somebody edited its landslides."""
+    path = result.folder / f"{LANDSLIDES}.gpkg"
+    if sha256(path) != result.content.get("files", {}).get(path.name):
+        log.warning(
+            "%s: was changed since it was mapped, so the scores 'as mapped' are of the changed landslides; those of "
+            "pixels are the model's",
+            path,
+        )
 
 
 def _require_inventory(scene: Scene) -> None:
