@@ -247,6 +247,14 @@ def test_rows_without_roles_are_listed_against_the_first() -> None:
     assert told.second == "For the remaining one no difference is supported."
 
 
+def test_two_rows_that_do_not_differ_are_named_both() -> None:
+    study = a_study(("steps", "unet", 0.02, -0.01, 0.05))
+    rows = (study.row("unet"), replace(study.row("steps"), role="other"))
+    assert answer(replace(study, rows=rows)).first == (
+        "U-Net, steps as data-centric and U-Net (F1 0.588) differ by no more than chance may explain."
+    )
+
+
 def test_factorial_design_speaks_of_effects() -> None:
     study = replace(
         a_study(DATA_GAINS, design="factorial"),

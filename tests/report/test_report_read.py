@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,19 @@ def test_data_are_told_area_by_area(tiny: Path) -> None:
     assert "Image before the event" not in text
     assert "abababababababab…" in text
     assert text.count("B02.tif") == 1
+
+
+def test_the_paper_and_charts_that_are_cut_short_are_named_where_there_are_any(tiny: Path) -> None:
+    study = read_study(tiny)
+    drawn = {"precision_recall": precision_recall(study)}
+    short = render(study, Pictures(), drawn)  # type: ignore[arg-type]
+    assert "Table 1. The rows beside the paper’s" in short
+    assert "draw the first 8 rows" not in short
+    own = replace(study, rows=tuple(replace(row, paper=None) for row in study.rows * 2))
+    long = render(own, Pictures(), drawn)  # type: ignore[arg-type]
+    assert "draw the first 8 rows" in long
+    assert "Table 1. The rows</h3>" in long
+    assert "stand here for orientation" not in long
 
 
 def test_rows_tell_how_their_training_differs(tiny: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from helpers.study_area import OPTIONS, TINY, make_area
+from helpers.training_tiles import make_tiles
 from landslip.cluster import Outcome
 from landslip.data.tileset import Part, TileSet
 from landslip.errors import ConfigError, InputError, SplitError
@@ -14,6 +15,7 @@ from landslip.progress import SILENT
 from landslip.splits import SplitConfig
 from landslip.study import parallel
 from landslip.study.config import DataConfig, RowConfig, StudyConfig
+from landslip.study.content import _data, _warning
 from landslip.study.design import plan_rows
 from landslip.study.runs import _finished
 from landslip.study.sources import Area, PatchPlaces, Source, number_landslides
@@ -224,6 +226,16 @@ def test_places_have_names():
     assert DataConfig(scenes=("a/scene", "b/scene")).place(1) == "b/scene"
     named = DataConfig.from_dict({"patches": "p", "region_names": {"1": "Taiwan"}})
     assert [named.place(i) for i in (1, 2)] == ["Taiwan", "2"]
+    tiles = make_tiles()
+    tiles = replace(tiles, region=np.arange(len(tiles), dtype=np.int32) % 2 + 1)
+    assert _data(tiles, StudyConfig(data=named))["regions"] == {"1": "Taiwan"}  # what the report calls its maps by
+    assert "regions" not in _data(tiles, StudyConfig(data=DataConfig(patches="p")))
+
+
+def test_a_warning_names_the_fold_where_there_are_several():
+    found = {"fold": "fold1", "text": "test pixels touch training pixels"}
+    assert _warning(found, 3) == "fold1: test pixels touch training pixels"
+    assert _warning(found, 1) == "test pixels touch training pixels"
 
 
 def test_fine_tuning_takes_a_share_of_the_epochs_or_of_the_updates():

@@ -248,6 +248,9 @@ def _of_rows(study: Study, baseline: Row) -> Answer:
         clauses.append(f"{_number_of(pairs, -1)} worse: {behind}")
     if not clauses:
         first = f"{start}, none differs by more than chance may explain."
+        if len(pairs) == 1:
+            other, plain = pairs[0][0].label, baseline.label
+            first = f"{other} and {plain} (F1 {number(_f1(baseline))}) differ by no more than chance may explain."
         return Answer("no difference supported", first, _basis(study))
     second = _basis(study) if not left else f"For the other {count(left)} no difference is supported."
     if left == 1:

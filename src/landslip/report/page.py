@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from landslip.report import appendix, charts, tables, travel
 from landslip.report.answer import answer
+from landslip.report.charts import MOST_LINES
 from landslip.report.claim import paper_claim
 from landslip.report.dots import Entry, dots
 from landslip.report.embed import Embedded, embed
@@ -130,6 +131,7 @@ def render(study: Study, pictures: Pictures, drawn: dict[str, Chart]) -> str:
         "citation": CITATION,
         "part_colors": PART_LEGEND,
         "map_colors": MAP_LEGEND,
+        "most_lines": MOST_LINES,
         **_words(study),
         **_tables(study),
         **_charts(study, drawn),

@@ -6,6 +6,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from landslip._version import __version__
 from landslip.data.tileset import TileSet
 from landslip.files import FORMAT, read_json
@@ -42,11 +44,11 @@ def study_content(plan: Plan, records: list[dict[str, Any]], folder: Path, progr
         **_scores(plan, results, settings, folder, progress),
         "split": _split(plan),
         "guard": plan.guards,
-        "data": {"layers": list(first.layers), "pixel_m": first.meta.get("pixel_m"), **_data(first)},
+        "data": {"layers": list(first.layers), "pixel_m": first.meta.get("pixel_m"), **_data(first, config)},
         "recipes": {name: tiles.recipe.to_dict() if tiles.recipe else None for name, tiles in plan.tiles.items()},
         "settings": config.to_dict(),
         "commands": [f"landslip study {CONFIG} --out {shlex.quote(folder.name)}"],
-        "warnings": [f"{found['fold']}: {found['text']}" for found in plan.guards if found["verdict"] != "ok"],
+        "warnings": [_warning(found, len(plan.folds)) for found in plan.guards if found["verdict"] != "ok"],
         "limits": _limits(plan, reason),
     }
 
@@ -91,9 +93,17 @@ def _title(config: StudyConfig) -> str:
     return f"Landslides in {path.stem}"
 
 
-def _data(tiles: TileSet) -> dict[str, Any]:
+def _warning(found: dict[str, Any], folds: int) -> str:
+    return f"{found['fold']}: {found['text']}" if folds > 1 else str(found["text"])
+
+
+def _data(tiles: TileSet, config: StudyConfig) -> dict[str, Any]:
     sources = tiles.meta.get("sources", [])
-    return {"prevalence": tiles.prevalence(), "sources": sources, "dates": [one.get("dates") for one in sources]}
+    places = {str(region): config.data.place(int(region)) for region in np.unique(tiles.region)}
+    given = {region: name for region, name in places.items() if name != region}
+    named = {"regions": given} if given else {}
+    dates = [one.get("dates") for one in sources]
+    return {"prevalence": tiles.prevalence(), "sources": sources, "dates": dates, **named}
 
 
 def _split_in_words(plan: Plan) -> str:
