@@ -33,7 +33,7 @@ class Preset:
 
 PRESETS: Final[dict[str, Preset]] = {
     "rgb-best": Preset(
-        "one model on three visible layers, also where each patch was scaled by its own maximum",
+        "three visible layers without pretrained weights, also where each patch was scaled by its own maximum",
         "Taiwan's patches, blocked",
         {
             "model": "unet",
@@ -45,7 +45,7 @@ PRESETS: Final[dict[str, Preset]] = {
     ),
     "rgb-sentinel2": Preset(
         "the best that was found on three visible layers; needs landslip[sentinel2], three times the time of the U-Net",
-        "an encoder that has seen Sentinel-2",
+        "Taiwan's patches, blocked",
         {
             "model": "smp:unet-efficientnet-b4",
             "weights": "sentinel2-csmask",
