@@ -4,6 +4,7 @@ import gc
 import logging
 import time
 
+import dask
 import pytest
 
 from helpers import cluster_jobs
@@ -55,6 +56,18 @@ def test_a_job_whose_worker_died_is_run_again_as_often_as_allowed(cluster, tmp_p
     assert found == {"doomed": "its worker died 2 times, most often for want of memory; use fewer workers"}
     assert len(list(marks.iterdir())) == 3
     assert values(run_all(cluster, cluster_jobs.double, NUMBERS))["6"] == 12  # the workers are back
+
+
+def test_workers_that_dask_has_given_up_are_replaced(monkeypatch):
+    monkeypatch.setattr("landslip.cluster.jobs._KEEP_UP_S", 0.5)
+    with connect("local:1") as cluster, dask.config.set({"distributed.deploy.lost-worker-timeout": "200ms"}):
+        ours = cluster.client.cluster
+        outcomes = run_all(cluster, cluster_jobs.double, NUMBERS)
+        assert next(outcomes).value == 0
+        (nanny,) = ours.workers.values()
+        ours.sync(nanny.close)  # as it does when its worker dies while it starts
+        assert values(outcomes)["6"] == 12
+        assert nanny not in ours.workers.values()
 
 
 @pytest.mark.parametrize(("short_s", "each"), [(0.0, 1), (60.0, 2)])

@@ -9,6 +9,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from distributed.core import Status
 from torch import nn
 
 from helpers import cluster_jobs
@@ -72,7 +73,7 @@ def occupied(dask_worker):
 
 def wait_for_strays(cluster):
     """Until no worker works: Dask begins a job again whose worker died with an answer that had just been read."""
-    while any(cluster.client.processing().values()) or any(cluster.client.run(occupied, on_error="return").values()):
+    while any(cluster.client.processing().values()) or any(cluster.client.run(occupied, on_error="ignore").values()):
         threading.Event().wait(0.05)
 
 
@@ -149,19 +150,22 @@ def test_workers_killed_at_ten_random_moments(tmp_path, cluster, runs):
     wanted = tmp_path / "wanted"
     map_scenes(runs, scenes, wanted, CONFIG)
     moments, killed, attempt = random.Random(10), 0, 0
-    nannies = cluster.client.cluster.workers
+    nannies = list(cluster.client.cluster.workers.values())
 
     def kill_when_all_are_there(ended):
         """Kill one at a random moment of its work; not so often that one scene's tries could be used up."""
         nonlocal killed
         until = min(10, killed + RETRIES)
         while killed < until and not ended.is_set():
-            if cluster.size() < len(nannies):
+            if cluster.size() < len(nannies) or any(nanny.process.status != Status.running for nanny in nannies):
                 ended.wait(0.05)
             elif not ended.wait(moments.uniform(0, 1.5)):
-                os.kill(moments.choice([nanny for nanny in nannies.values() if nanny.pid]).pid, 9)
+                nanny = moments.choice(nannies)
+                pid = nanny.pid
+                os.kill(pid, 9)
                 killed += 1
-                ended.wait(0.2)  # until the scheduler knows
+                while nanny.pid == pid and not ended.wait(0.05):  # until that is known
+                    pass
 
     while killed < 10:
         out, ended = tmp_path / f"out{attempt}", threading.Event()

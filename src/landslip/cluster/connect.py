@@ -86,6 +86,12 @@ class Cluster:
         found = self.ask(lambda: self.client.run(function, *arguments))
         return dict(sorted(found.items()))
 
+    def keep_up(self) -> None:
+        """Start workers of our own anew that Dask has given up, as it does with one that dies while it starts."""
+        ours = self.client.cluster
+        if ours is not None:
+            ours.scale(len(ours.worker_spec))
+
     def lost(self) -> RemoteError:
         """Return the error that says that the scheduler was lost."""
         message = f"{self.address}: the scheduler was lost; what was finished is kept: start it, and run again with"
@@ -181,6 +187,8 @@ def _local_cluster(count: int) -> Iterator[Any]:
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
+        # One that comes back slowly, on a busy machine, is not given up; see Cluster.keep_up for one that does not.
+        "distributed.deploy.lost-worker-timeout": "60s",
         # Returning every freed block to the system at once makes a network's buffers slow.
         "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     }

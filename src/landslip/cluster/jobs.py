@@ -31,6 +31,9 @@ SHORT_S = 1.0
 _RESIZE_S = 2.0
 """How often the cluster is asked for its number of workers."""
 
+_KEEP_UP_S = 5.0
+"""How often workers that are gone are started anew."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -167,6 +170,7 @@ class _Run:
     _asked: float = float("-inf")
     _size: int = 1
     _seconds: float = float("inf")
+    _kept_up: float = field(default_factory=time.monotonic)
 
     @property
     def _client(self) -> Client:
@@ -180,8 +184,13 @@ class _Run:
         try:
             self._fill(ended, left)
             while self._waiting:
-                future = next(ended)
+                future = self._next(ended)
                 job, deaths, _ = self._waiting.pop(future.key)
+                if future.status == "lost" and self._client.status == "running":
+                    # its worker went with the answer, before we had it: the scheduler has the job done again
+                    self._waiting[future.key] = job, deaths, future
+                    ended.add(future)
+                    continue
                 self._fill(ended, left)  # first, so that the worker is not idle while we look at what it did
                 outcome = self._outcome(job, future, deaths)
                 if outcome is None:
@@ -190,6 +199,17 @@ class _Run:
                     yield outcome
         finally:
             self._cancel()
+
+    def _next(self, ended: Any) -> Future[Any]:  # noqa: ANN401 - untyped in Dask
+        """Wait for a job to end, and see to it meanwhile that there are workers."""
+        while not ended.has_ready():
+            if time.monotonic() - self._kept_up > _KEEP_UP_S:
+                self.cluster.keep_up()
+                self._kept_up = time.monotonic()
+            with ended.thread_condition:
+                ended.thread_condition.wait(0.1)  # it may have been notified in between
+        future: Future[Any] = next(ended)
+        return future
 
     def _fill(self, ended: Any, left: Iterator[Job]) -> None:  # noqa: ANN401 - untyped in Dask
         while len(self._waiting) < self._room() and (job := next(left, None)) is not None:
