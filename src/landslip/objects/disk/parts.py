@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from landslip.errors import OutputError
 from landslip.files import atomic_path
-from landslip.objects.kernels.layout import MEANS, POOL, Graph
-from landslip.objects.kernels.memory import empty_part, pool_start
+from landslip.objects.kernels.layout import Graph
+from landslip.objects.kernels.memory import empty_part, part_blocks
 from landslip.objects.windows.joining import Part, Ranges
 
 _SAVED = ("word", "exact", "side", "pixel")
@@ -44,7 +44,7 @@ class Size:
     @classmethod
     def counted(cls, nodes: int, words: int, ranges: Ranges) -> Size:
         """Take the size of a graph of so many words."""
-        return cls(nodes, words // POOL - pool_start(nodes, MEANS), ranges)
+        return cls(nodes, part_blocks(nodes, words), ranges)
 
 
 def save(path: Path, part: Part, roots: NDArray[np.int32]) -> None:

@@ -22,7 +22,7 @@ from landslip.objects.options import Options
 from landslip.objects.windows.joining import Cells, Whole
 from landslip.objects.windows.merging import Workers
 from landslip.objects.windows.plans import Pixels, Task
-from landslip.objects.windows.tiling import Arenas, Margins, run_window, window_bytes
+from landslip.objects.windows.tiling import Arenas, Margins, arena_bytes, run_window, window_bytes
 from landslip.progress import Progress
 from landslip.rasters import RasterSpec, cog_writer, write_block
 from landslip.windows import Window
@@ -137,13 +137,10 @@ class Run:
 
     def _run(self, core: Window, part: Path, arenas: Arenas, margins: Margins) -> Size:
         out = np.empty(core.shape, np.int32)
-        plan = self.task.plan
 
         def read(window: Window) -> Pixels:
-            each = window_bytes(self.task.criterion.steps)
-            need = each * window.rows * window.cols * self.workers.threads
-            first = each * (plan.core[0] + 2 * plan.margin) * (plan.core[1] + 2 * plan.margin)
-            if need > max(self.budget, first * self.workers.threads):
+            need = window_bytes(self.task.criterion.steps) * window.rows * window.cols * self.workers.threads
+            if need > max(self.budget, arena_bytes(self.task, self.task.plan.margin) * self.workers.threads):
                 message = (
                     f"{self.source.path}: objects grow so large near row {core.row}, column {core.col} that a window "
                     f"takes {need / GIB:.2f} GiB; the limit is {self.budget / GIB:.2f} GiB: raise it (--memory)"

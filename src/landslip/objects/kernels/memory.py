@@ -153,6 +153,11 @@ def pool_start(nodes: int, stride: int) -> int:
     return -(-nodes * stride // POOL)
 
 
+def part_blocks(nodes: int, words: int) -> int:
+    """Return how many further blocks the lists of a part of so many words take (:func:`empty_part`)."""
+    return words // POOL - pool_start(nodes, MEANS)
+
+
 def empty_graph(
     nodes: int, more: int, steps: tuple[int, ...], forest: NDArray[np.int32], arena: Arena = NO_ARENA
 ) -> Graph:

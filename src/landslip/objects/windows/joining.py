@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from landslip.objects.kernels import compacting, handover
 from landslip.objects.kernels.layout import BYTES, LANES, MEANS, POOL, SIDE, Graph, record_words
-from landslip.objects.kernels.memory import Arena, empty_graph, pool_start
+from landslip.objects.kernels.memory import Arena, empty_graph, part_blocks, pool_start
 from landslip.objects.kernels.weights import make_screen
 from landslip.objects.windows.merging import Merger, Workers
 from landslip.objects.windows.plans import Task
@@ -120,7 +120,7 @@ class Whole:
             Values of each band.
         """
         nodes, own = part.pixel.size, pool_start(part.pixel.size, MEANS)
-        blocks = part.word.size // POOL - own
+        blocks = part_blocks(nodes, part.word.size)
         bounds = self._cells(index, part.pixel)
         with self._lock:
             self._make_room(nodes, blocks)

@@ -85,6 +85,12 @@ def window_bytes(steps: tuple[int, ...]) -> int:
     return 4 * record_words(steps) + 16 * LANES * len(steps) + 32 + 4 * POOL + 34 + 16 + 4 * LANES * len(steps)
 
 
+def arena_bytes(task: Task, margin: int) -> int:
+    """Memory of a whole core with such a margin."""
+    rows, cols = (edge + 2 * margin for edge in task.plan.core)
+    return window_bytes(task.criterion.steps) * rows * cols
+
+
 class Arenas(threading.local):
     """One arena per thread, made at its first window."""
 
@@ -168,8 +174,7 @@ def run_window(
     """
     start = margins.start
     margin, attempts = start, 0
-    size = window_bytes(task.criterion.steps) * (task.plan.core[0] + 2 * margin) * (task.plan.core[1] + 2 * margin)
-    arena = arenas.get(size)
+    arena = arenas.get(arena_bytes(task, margin))
     while True:
         attempts += 1
         window = core.expanded(margin, task.shape)
