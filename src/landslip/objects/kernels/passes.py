@@ -117,8 +117,8 @@ def select(graph, living, low, living_end, previous, token, limit, criterion, sc
         count += 1
     need, largest, entries = np.int64(0), np.int64(0), np.int64(1)
     for q in range(low, low + count):
-        if q + 2 * AHEAD < low + count:
-            far = np.int64(merged[q + 2 * AHEAD])
+        if q + 4 * AHEAD < low + count:
+            far = np.int64(merged[q + 4 * AHEAD])
             for _ in range(2):
                 prefetch(word, far * stride)
                 prefetch(word, far * stride + LINE)
