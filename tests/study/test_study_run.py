@@ -177,7 +177,7 @@ def test_study_folder_is_not_overwritten_and_settings_stay(finished, tmp_path):
     config = StudyConfig.from_toml(folder / "config.toml")
     with pytest.raises(OutputError, match="holds a study already; go on with it by --resume"):
         run_study(config, folder, report=False)
-    with pytest.raises(ConfigError, match="begun with other settings of seeds"):
+    with pytest.raises(ConfigError, match="seeds 0, 1 of the study are not in the settings; put them back"):
         run_study(config.model_copy(update={"seeds": (5,)}), folder, resume=True, report=False)
     with pytest.raises(ConfigError, match="no study to resume there"):
         run_study(None, tmp_path / "empty", resume=True, report=False)

@@ -17,7 +17,7 @@ from landslip.study import parallel
 from landslip.study.config import DataConfig, RowConfig, StudyConfig
 from landslip.study.content import _data, _warning
 from landslip.study.design import plan_rows
-from landslip.study.runs import _finished
+from landslip.study.runs import read_finished
 from landslip.study.sources import Area, PatchPlaces, Source, number_landslides
 from landslip.study.study import run_study
 from landslip.study.transfer import Place, check_places, check_split, fine_tuning, run_transfer
@@ -84,7 +84,7 @@ def test_matrix_made_by_jobs_is_the_same(matrix, tmp_path, monkeypatch):
 
 
 def only_read(run, tiles, study, tiles_id, **_more):
-    return _finished(study / run.folder, run, tiles_id)
+    return read_finished(run, study, tiles_id)
 
 
 def test_what_is_learned_at_home_does_not_travel_to_the_opposite(matrix):

@@ -42,7 +42,8 @@ def command(
     """Compare networks and training data on the same test region, and write the report.
 
     Paths in CONFIG count from the folder in which the command is run. Stop it at any time: --resume goes on, and
-    finished runs are not made again.
+    finished runs are not made again. With --resume, a CONFIG that adds seeds or rows is taken up, as far as the layers
+    of the rows lie in the study's tiles; --dry-run shows then what is finished and what is left.
     """
     with session(quiet=quiet, debug=debug, as_json=json) as console:
         if init is not None:
@@ -59,7 +60,7 @@ def command(
         if dry_run:
             from landslip.study.probe import probe_study
 
-            estimate = probe_study(settings, out, progress=console.progress)
+            estimate = probe_study(settings, out, resume=resume, progress=console.progress)
             console.result(estimate.to_dict(), estimate.text())
             return
         from landslip.study import run_study

@@ -11,7 +11,7 @@ from landslip.data.tileset import TileSet
 from landslip.errors import LayerError, MissingInputError, ModelError
 from landslip.study.config import StudyConfig
 from landslip.study.predictions import SCORES
-from landslip.study.runs import Run, check_landslides, tiles_with_pixels
+from landslip.study.runs import Run, check_landslides, read_finished, tiles_with_pixels
 from landslip.training import TrainConfig
 from landslip.training.tracker import require_tracker
 
@@ -55,6 +55,20 @@ def check_runs(runs: tuple[Run, ...], tiles: dict[str, TileSet], study: Path) ->
         check_layers(f"row {run.row.name!r}", train, run.row.layers)
         if _first(seen, train.model, train.model_options, train.weights, train.freeze_encoder, run.row.layers):
             try_network(f"row {run.row.name!r}", train, run.row.layers)
+
+
+def check_finished(runs: tuple[Run, ...], tiles_id: dict[str, str], study: Path) -> int:
+    """Count the finished runs, and refuse one that does not belong to the study before others are made beside it.
+
+    Raises
+    ------
+    FormatError
+        A run was made with other settings, other data or another version, or is damaged.
+    """
+    finished = [run for run in runs if (study / run.folder / SCORES).is_file()]
+    for run in finished:
+        read_finished(run, study, tiles_id[run.fold.name])
+    return len(finished)
 
 
 def check_layers(who: str, train: TrainConfig, layers: tuple[str, ...]) -> None:

@@ -43,6 +43,8 @@ class Plan:
     tiles: dict[str, TileSet]
     tiles_id: dict[str, str]
     guards: list[dict[str, Any]]
+    bands: tuple[str, ...] | None = None
+    """Bands of the data, from which the design takes its rows; None where tiles were split elsewhere."""
 
     def runs(self) -> tuple[Run, ...]:
         """List the runs."""
@@ -104,7 +106,7 @@ def _write_plan(
         tiles = prepared["main"].tiles
         plain = tuple(name for name in tiles.layers if "_" not in name or name.startswith("aspect"))
         base = config.layers or tuple(name for name in plain if name not in ("ndvi", "ngrdi", "ndwi", "brightness"))
-        rows = _rows_of_tiles(config, base, tiles)
+        rows = rows_of_tiles(config, base, tiles)
     ids, guards, entries = {}, [], []
     for fold in folds:
         one = prepared[fold.name]
@@ -121,9 +123,11 @@ def _write_plan(
     for found in guards:
         if found["verdict"] != "ok":
             log.warning("%s: %s", found["fold"], found["text"])
+    bands = None if source is None else source.bands
     content = {
         "format": FORMAT,
         "base": list(base),
+        "bands": bands,
         "rows": [row.to_dict() for row in rows],
         "folds": entries,
         "tiles_id": ids,
@@ -131,11 +135,17 @@ def _write_plan(
     }
     write_json(folder / PLAN, content)
     tiles_by_fold = {name: one.tiles for name, one in prepared.items()}
-    return Plan(config, tuple(base), rows, folds, tiles_by_fold, ids, guards)
+    return Plan(config, tuple(base), rows, folds, tiles_by_fold, ids, guards, bands)
 
 
-def _rows_of_tiles(config: StudyConfig, base: tuple[str, ...], tiles: TileSet) -> tuple[RowConfig, ...]:
-    """Plan rows from the layers that the tiles have, which stand for the bands."""
+def rows_of_tiles(config: StudyConfig, base: tuple[str, ...], tiles: TileSet) -> tuple[RowConfig, ...]:
+    """Plan rows from the layers that the tiles have, which stand for the bands.
+
+    Raises
+    ------
+    ConfigError
+        A row of ``only`` has no layers there, or no row has.
+    """
     rows = plan_rows(config.model_copy(update={"layers": base, "only": ()}), _as_bands(tiles.layers))
     kept = [row for row in rows if set(row.layers) <= set(tiles.layers)]
     for row in rows:
@@ -171,4 +181,7 @@ def _read_plan(config: StudyConfig, folder: Path) -> Plan:
         tiles[entry["name"]] = TileSet.load(path)
         folds.append(Fold(entry["name"], config.split, entry["test"]))
     rows = tuple(RowConfig.from_dict(row, where=str(folder / PLAN)) for row in content["rows"])
-    return Plan(config, tuple(content["base"]), rows, tuple(folds), tiles, ids, content["guard"])
+    bands = content.get("bands")
+    return Plan(
+        config, tuple(content["base"]), rows, tuple(folds), tiles, ids, content["guard"], bands and tuple(bands)
+    )

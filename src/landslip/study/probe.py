@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,14 @@ import numpy as np
 
 from landslip.data.checkup import check_up
 from landslip.data.tileset import Part, TileSet
+from landslip.files import read_json
 from landslip.progress import SILENT, Progress
-from landslip.study.checks import check_runs
+from landslip.study.checks import check_finished, check_runs
 from landslip.study.config import RowConfig, StudyConfig
-from landslip.study.plan import Plan, make_plan
+from landslip.study.estimate import Estimate, RowEstimate, in_words
+from landslip.study.growth import grow, settle
+from landslip.study.plan import PLAN, Plan, make_plan
+from landslip.study.predictions import SCORES
 from landslip.study.runs import Run, tiles_with_pixels, updates
 from landslip.study.transfer import Place, fine_tuning, runs_at, some_tiles
 from landslip.training import TrainConfig
@@ -47,91 +51,23 @@ class Speed:
         return updates * self.per_update + (validation * train.epochs + once) * self.per_tile
 
 
-@dataclass(frozen=True)
-class RowEstimate:
-    """What one row will take.
+def probe_study(
+    config: StudyConfig | None, out: str | os.PathLike[str], *, resume: bool = False, progress: Progress = SILENT
+) -> Estimate:
+    """Plan a study, or what one in ``out`` would grow to, and time a few updates of every row that has a run left.
+
+    Nothing is kept in ``out``. Tiles that a study left there are used, else they are made in a temporary folder.
 
     Parameters
     ----------
-    name, label, model
-        The row.
-    layers, tiles, updates, parameters
-        Of one run (first seed, first fold).
-    runs
-        Seeds times folds.
-    seconds
-        Of all its runs together; None for the random forest, which is not probed.
-    """
-
-    name: str
-    label: str
-    model: str
-    layers: int
-    tiles: int
-    updates: int
-    parameters: int
-    runs: int
-    seconds: float | None
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Outcome of a dry run.
-
-    Parameters
-    ----------
-    rows
-        One estimate per row.
-    memory_mib
-        Largest resident memory while probing.
-    tiles_mib
-        Of that, the tiles of one fold.
-    gpu_mib
-        Largest GPU memory while probing; None without a GPU.
-    """
-
-    rows: tuple[RowEstimate, ...]
-    memory_mib: float
-    tiles_mib: float
-    gpu_mib: float | None = None
-    remarks: tuple[str, ...] = field(default=())
-
-    @property
-    def seconds(self) -> float:
-        """All runs, one after another."""
-        return sum(row.seconds or 0.0 for row in self.rows)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the estimate as JSON types."""
-        return {
-            "seconds": self.seconds,
-            "memory_mib": self.memory_mib,
-            "gpu_mib": self.gpu_mib,
-            "rows": [vars(row) for row in self.rows],
-            "remarks": list(self.remarks),
-        }
-
-    def text(self) -> str:
-        """Return the estimate as a table."""
-        width = max(len(row.label) for row in self.rows)
-        lines = [f"{'':{width}}  layers  tiles  updates  parameters  runs  time"]
-        for row in self.rows:
-            shown = "not probed" if row.seconds is None else in_words(row.seconds)
-            lines.append(
-                f"{row.label:{width}}  {row.layers:>6}  {row.tiles:>5}  {row.updates:>7}  {row.parameters:>10,}  "
-                f"{row.runs:>4}  {shown}"
-            )
-        memory = f"memory about {self.memory_mib:,.0f} MiB (tiles {self.tiles_mib:,.0f} MiB)"
-        if self.gpu_mib is not None:
-            memory += f", GPU {self.gpu_mib:,.0f} MiB"
-        lines += ["", f"about {in_words(self.seconds)} one after another; {memory}", *self.remarks]
-        return "\n".join(lines)
-
-
-def probe_study(config: StudyConfig | None, out: str | os.PathLike[str], *, progress: Progress = SILENT) -> Estimate:
-    """Plan a study and time a few updates of every row; nothing is kept in ``out``.
-
-    Tiles that an interrupted study left in ``out`` are used, else they are made in a temporary folder.
+    config
+        Settings; None: those of the study in ``out``.
+    out
+        Study folder, which need not be there.
+    resume
+        ``config`` may add to a study in ``out``.
+    progress
+        Who is told how far it is.
 
     Raises
     ------
@@ -139,31 +75,30 @@ def probe_study(config: StudyConfig | None, out: str | os.PathLike[str], *, prog
         All that :func:`run_study` would refuse before training.
     """
     folder = Path(out)
-    if config is None or (folder / "plan.json").is_file():
-        config = StudyConfig.from_toml(folder / "config.toml")
-    if (folder / "plan.json").is_file():
-        return _probe(make_plan(config, folder, progress=progress), folder, progress)
+    config, before = settle(config, folder, resume=resume or config is None)
+    if (folder / PLAN).is_file():
+        plan = make_plan(before or config, folder, progress=progress)
+        return _probe(grow(plan, config, folder) if before is not None else plan, folder, progress)
     with tempfile.TemporaryDirectory(prefix="landslip-") as temporary:
         return _probe(make_plan(config, Path(temporary), progress=progress), folder, progress)
 
 
 def _probe(plan: Plan, folder: Path, progress: Progress) -> Estimate:
     runs = plan.runs()
+    check_finished(runs, plan.tiles_id, folder)
     check_runs(runs, plan.tiles, folder)
-    first = {run.row.name: run for run in reversed(runs)}
+    moving = plan.config.transfer_rows if plan.config.transfer else ()
     rows, speeds = [], dict[str, Speed]()
     with progress.task("timing a few updates", len(plan.rows)) as task:
         for row in plan.rows:
-            run = first[row.name]
-            tiles = plan.tiles[run.fold.name]
-            if run.train is not None:
-                speeds[row.name] = _measure(run.train, tiles_with_pixels(tiles, row.layers).of(Part.TRAIN))
-            count = sum(one.row.name == row.name for one in runs)
-            rows.append(_estimate(run, tiles, count, speeds.get(row.name)))
+            mine = [run for run in runs if run.row.name == row.name]
+            tiles, train = plan.tiles[mine[0].fold.name], mine[0].train
+            if train is not None and (row.name in moving or _finished(mine, folder) < len(mine)):
+                speeds[row.name] = _measure(train, tiles_with_pixels(tiles, row.layers).of(Part.TRAIN))
+            rows.append(_estimate(mine, tiles, speeds.get(row.name), folder))
             task.advance(note=row.label)
-    if plan.config.transfer:
-        chosen = [row for row in plan.rows if row.name in plan.config.transfer_rows and row.name in speeds]
-        rows += [_transfer_estimate(plan, row, speeds[row.name]) for row in chosen]
+    chosen = [row for row in plan.rows if row.name in moving and row.name in speeds]
+    rows += [_transfer_estimate(plan, row, speeds[row.name], folder) for row in chosen]
     gpu = max((speed.gpu_mib for speed in speeds.values() if speed.gpu_mib is not None), default=None)
     unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
@@ -178,50 +113,64 @@ def _probe(plan: Plan, folder: Path, progress: Progress) -> Estimate:
     return replace(estimate, remarks=tuple(remarks))
 
 
-def _estimate(run: Run, tiles: TileSet, count: int, speed: Speed | None) -> RowEstimate:
-    chosen = tiles_with_pixels(tiles, run.row.layers)
-    row, train = run.row, int((chosen.part == Part.TRAIN).sum())
-    if run.train is None or speed is None:
-        return RowEstimate(row.name, row.label, "forest", len(row.layers), train, 0, 0, count, None)
-    total = updates(run.train, tiles)
-    seconds = count * speed.seconds(run.train, total, int((chosen.part == Part.VALIDATION).sum()), len(chosen))
-    return RowEstimate(row.name, row.label, row.model, len(row.layers), train, total, speed.parameters, count, seconds)
+def _finished(runs: list[Run], folder: Path) -> int:
+    return sum((folder / run.folder / SCORES).is_file() for run in runs)
 
 
-def _transfer_estimate(plan: Plan, row: RowConfig, speed: Speed) -> RowEstimate:
+def _estimate(runs: list[Run], tiles: TileSet, speed: Speed | None, folder: Path) -> RowEstimate:
+    """Estimate a row from its runs, sizes from the first; ``speed`` is None for a forest, or where none is left."""
+    row, train = runs[0].row, runs[0].train
+    chosen = tiles_with_pixels(tiles, row.layers)
+    trained, finished = int((chosen.part == Part.TRAIN).sum()), _finished(runs, folder)
+    known = (row.name, row.label, row.model, len(row.layers), trained)
+    if train is None:
+        return RowEstimate(*known, 0, 0, len(runs), None, finished)
+    total = updates(train, tiles)
+    if speed is None:
+        parameters = read_json(folder / runs[0].folder / SCORES, what="run")["parameters"]
+        return RowEstimate(*known, total, parameters, len(runs), 0.0, finished)
+    each = speed.seconds(train, total, int((chosen.part == Part.VALIDATION).sum()), len(chosen))
+    return RowEstimate(*known, total, speed.parameters, len(runs), (len(runs) - finished) * each, finished)
+
+
+def _transfer_estimate(plan: Plan, row: RowConfig, speed: Speed, folder: Path) -> RowEstimate:
     """Estimate a row's runs of the transfer matrix, from the tiles that places have in the study's own split."""
-    config = plan.config
     jobs = list(_transfer_jobs(plan, row))
-    seconds = 0.0
-    for train, tiles in jobs:
+    seconds, finished = 0.0, 0
+    for runs, train, tiles in jobs:
         validation = int((tiles.part == Part.VALIDATION).sum())
-        seconds += speed.seconds(train, updates(train, tiles), validation, len(tiles))
+        done = sum((folder / run / SCORES).is_file() for run in runs)
+        seconds += (len(runs) - done) * speed.seconds(train, updates(train, tiles), validation, len(tiles))
+        finished += done
     return RowEstimate(
         f"{row.name} (transfer)",
         f"{row.label}, transfer",
         row.model,
         len(row.layers),
-        max(int((tiles.part == Part.TRAIN).sum()) for _, tiles in jobs),
-        max(updates(train, tiles) for train, tiles in jobs),
+        max(int((tiles.part == Part.TRAIN).sum()) for _, _, tiles in jobs),
+        max(updates(train, tiles) for _, train, tiles in jobs),
         speed.parameters,
-        len(config.seeds) * len(jobs),
-        len(config.seeds) * seconds,
+        sum(len(runs) for runs, _, _ in jobs),
+        seconds,
+        finished,
     )
 
 
-def _transfer_jobs(plan: Plan, row: RowConfig) -> Iterator[tuple[TrainConfig, TileSet]]:
-    """Yield settings and tiles of every run of one seed: on each place, then fine-tuned on each other."""
+def _transfer_jobs(plan: Plan, row: RowConfig) -> Iterator[tuple[list[str], TrainConfig, TileSet]]:
+    """Yield the runs of all seeds on each place, then those that go on on each other: folders, settings, tiles."""
     config = plan.config
     regions = sorted({int(region) for tiles in plan.tiles.values() for region in np.unique(tiles.region)})
     for region in regions:
         own = max(plan.tiles.values(), key=lambda t: int(((t.region == region) & (t.part == Part.TRAIN)).sum()))
         place = Place(region, own, "")
-        run = runs_at(row, plan.rows, place, config)[0]
-        assert run.train is not None
-        yield run.train, own.subset(place.own())
+        runs = runs_at(row, plan.rows, place, config)
+        train = runs[0].train
+        assert train is not None
+        yield [run.folder for run in runs], train, own.subset(place.own())
         for other in regions:
             if config.transfer_tiles and other != region:
-                yield fine_tuning(run.train, ""), own.subset(some_tiles(own, other, config.transfer_tiles, run.seed))
+                tiles = own.subset(some_tiles(own, other, config.transfer_tiles, runs[0].seed))
+                yield [f"{run.folder}-to{other}" for run in runs], fine_tuning(train, ""), tiles
 
 
 def _measure(train: TrainConfig, tiles: TileSet) -> Speed:
@@ -275,12 +224,3 @@ def _timed(action: Any, device: Any) -> tuple[float, float]:  # noqa: ANN401 - a
         return seconds / UPDATES, 1.0
     given = (time.process_time() - worked) / torch.get_num_threads()
     return seconds / UPDATES, min(1.0, given / max(seconds, 1e-9))
-
-
-def in_words(seconds: float) -> str:
-    """Write a duration with two figures that matter."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -143,7 +143,7 @@ def execute(
     """
     folder = study / run.folder
     if (folder / SCORES).is_file():
-        return _finished(folder, run, tiles_id)
+        return read_finished(run, study, tiles_id)
     chosen = tiles_with_pixels(tiles if keep is None else tiles.subset(keep), run.row.layers)
     check_landslides(chosen, run)
     if run.train is None:
@@ -220,7 +220,15 @@ def _write(
     return content
 
 
-def _finished(folder: Path, run: Run, tiles_id: str) -> dict[str, Any]:
+def read_finished(run: Run, study: Path, tiles_id: str) -> dict[str, Any]:
+    """Read the scores of a finished run.
+
+    Raises
+    ------
+    FormatError
+        They are damaged, or the run was made with other settings, other data or another version.
+    """
+    folder = study / run.folder
     content = read_json(folder / SCORES, what="run")
     check_format(content, folder / SCORES)
     if content.get("digest") != run.digest(tiles_id):

@@ -131,6 +131,24 @@ def open_source(config: DataConfig, *, seed: int = 0, bands: Wanted | None = Non
     return Source(areas)
 
 
+def bands_there(config: DataConfig) -> tuple[str, ...]:
+    """Name the bands of scenes or of a patch set that layers can be made from, without reading a pixel."""
+    if config.patches is not None:
+        from landslip.data.patches import open_patches
+
+        return tuple(_plain(open_patches(config.patches)))
+    from landslip.scene.store import Scene
+
+    paths = config.scenes or ((config.scene,) if config.scene else ())
+    first, *others = [Scene.open(path).layers for path in paths]
+    return tuple(name for name in first if all(name in other for other in others))
+
+
+def _plain(patches: PatchDataset) -> list[str]:
+    known = (*IMAGE_BANDS, *TERRAIN)
+    return [name for name in patches.bands if name.removeprefix("pre_") in known]
+
+
 def _from_scene(path: Path, number: int, config: DataConfig) -> Area:
     from landslip.scene.store import Scene  # prepared data need no geodata libraries
 
@@ -163,8 +181,7 @@ def _from_patches(config: DataConfig, seed: int, wanted: Wanted | None) -> Sourc
 
     assert config.patches is not None
     patches = open_patches(config.patches)
-    known = (*IMAGE_BANDS, *TERRAIN)
-    plain = [name for name in patches.bands if name.removeprefix("pre_") in known]
+    plain = _plain(patches)
     if callable(wanted):
         needed = set(wanted(tuple(plain)))
         wanted = [name for name in plain if name in needed]

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from landslip.cluster import Cluster
-from landslip.errors import ConfigError, LandslipError, OutputError
+from landslip.errors import LandslipError
 from landslip.files import FORMAT, locked, write_json, write_text
 from landslip.progress import SILENT, Progress
-from landslip.study.checks import check_runs, check_settings
+from landslip.study.checks import check_finished, check_runs, check_settings
 from landslip.study.config import StudyConfig
 from landslip.study.content import study_content
 from landslip.study.folds import suffix
+from landslip.study.growth import grow, keep_growth, settle
 from landslip.study.parallel import Work, make_runs
 from landslip.study.plan import CONFIG, PLAN, Plan, make_plan, open_data
 from landslip.study.runs import execute
@@ -80,12 +81,13 @@ def run_study(
     report: bool = True,
     cluster: Cluster | None = None,
 ) -> StudyResult:
-    """Run a study, or go on with an interrupted one.
+    """Run a study, go on with an interrupted one, or add seeds and rows to one.
 
     Parameters
     ----------
     config
-        Settings; None with ``resume``: those of the interrupted study.
+        Settings; None with ``resume``: those of the study in ``out``. Given with ``resume``, they may add seeds and
+        rows whose layers lie in the study's tiles; finished runs, tiles and all other settings stay.
     out
         Study folder; see ``docs/study.md`` for what lies in it.
     resume
@@ -102,7 +104,9 @@ def run_study(
     OutputError
         The folder holds a study and ``resume`` is off, or another process is at it, or the disk is full.
     ConfigError
-        Settings that exclude each other, or differ from those of the interrupted study.
+        Settings that exclude each other, or change what was begun in ``out``.
+    LayerError
+        A row that is added has layers that the tiles lack.
     SplitError
         A part without landslides, or (``leakage = "refuse"``) parts too near to each other.
     InputError
@@ -113,14 +117,21 @@ def run_study(
         check_settings(config)
     with locked(folder, mark="study.json"):
         begun = (folder / CONFIG).is_file()
-        config = _begin(config, folder, resume=resume)
+        config, before = settle(config, folder, resume=resume)
+        if not begun:
+            config.to_toml(folder / CONFIG)
         try:
-            plan = make_plan(config, folder, progress=progress)
+            plan = make_plan(before or config, folder, progress=progress)
+            if before is not None:
+                plan = grow(plan, config, folder)
+            check_finished(plan.runs(), plan.tiles_id, folder)
             check_runs(plan.runs(), plan.tiles, folder)
         except LandslipError:
             if not begun:
                 _forget(folder)
             raise
+        if before is not None:
+            keep_growth(plan, folder)
         started = time.time()
         records = _do_runs(plan, folder, progress, cluster)
         moved = _do_transfer(plan, folder, progress, cluster) if config.transfer else []
@@ -131,28 +142,6 @@ def run_study(
         write_json(folder / STUDY, content)
     page = _report(folder) if report else None
     return StudyResult(folder, content, page)
-
-
-def _begin(config: StudyConfig | None, folder: Path, *, resume: bool) -> StudyConfig:
-    there = (folder / CONFIG).is_file()
-    if there and not resume:
-        message = f"{folder}: holds a study already; go on with it by --resume, or choose another --out"
-        raise OutputError(message)
-    if there:
-        before = StudyConfig.from_toml(folder / CONFIG)
-        if config is not None and config != before:
-            changed = [name for name in StudyConfig.model_fields if getattr(config, name) != getattr(before, name)]
-            message = (
-                f"{folder}: was begun with other settings of {', '.join(changed)}; "
-                "give no config to go on with its own, or choose another --out"
-            )
-            raise ConfigError(message)
-        return before
-    if config is None:
-        message = f"{folder}: no study to resume there; give a config file (landslip study --init scene writes one)"
-        raise ConfigError(message)
-    config.to_toml(folder / CONFIG)
-    return config
 
 
 def _forget(folder: Path) -> None:

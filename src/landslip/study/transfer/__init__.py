@@ -4,7 +4,7 @@ A place is a region of a patch set or a scene. All places are split alike; a mod
 tiles of its own place (layers are fitted on these alone) and is tested on every place's test part.
 """
 
-from landslip.study.transfer.places import Place, check_places, check_split, rows_that_travel
+from landslip.study.transfer.places import Place, check_places, check_split, layers_that_travel, rows_that_travel
 from landslip.study.transfer.run import run_transfer
 from landslip.study.transfer.runs import fine_tuning, runs_at, some_tiles
 
@@ -13,6 +13,7 @@ __all__ = [
     "check_places",
     "check_split",
     "fine_tuning",
+    "layers_that_travel",
     "rows_that_travel",
     "run_transfer",
     "runs_at",

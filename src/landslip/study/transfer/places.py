@@ -94,6 +94,20 @@ def rows_that_travel(config: StudyConfig, rows: tuple[RowConfig, ...]) -> tuple[
     return chosen
 
 
+def layers_that_travel(base: tuple[str, ...], rows: tuple[RowConfig, ...], config: StudyConfig) -> tuple[str, ...]:
+    """Name the layers that are fitted on every place: those of the rows of matrices and of what these are matched to.
+
+    Raises
+    ------
+    ConfigError
+        None of the rows is in the study.
+    """
+    chosen = rows_that_travel(config, rows)
+    partners = {row.matched_to for row in chosen}
+    needed = [row for row in rows if row in chosen or row.name in partners]
+    return tuple(dict.fromkeys((*base, *(name for row in needed for name in row.layers))))
+
+
 def make_places(
     source: Source | None,
     base: tuple[str, ...],
@@ -103,7 +117,7 @@ def make_places(
     progress: Progress,
 ) -> list[Place]:
     """Prepare the tiles of every place in ``folder``, or take up those that lie there."""
-    layers = tuple(dict.fromkeys((*base, *(name for row in rows for name in row.layers))))
+    layers = layers_that_travel(base, rows, config)
     places = []
     regions = regions_of(source) if source is not None else _regions_there(folder)
     with progress.task("layers of each place", len(regions)) as task:

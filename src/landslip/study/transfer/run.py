@@ -46,9 +46,7 @@ def run_transfer(
         Where the runs are made, side by side; None: here, one after another.
     """
     chosen = rows_that_travel(config, rows)
-    partners = {row.matched_to for row in chosen}
-    needed = tuple(row for row in rows if row in chosen or row.name in partners)
-    places = make_places(source, base, needed, config, folder, progress)
+    places = make_places(source, base, rows, config, folder, progress)
     _make_side_by_side(cluster, chosen, rows, places, config, folder, progress)
     entries, tuned_entries = [], []
     with progress.task("transfer", len(chosen) * len(places) * len(config.seeds)) as task:
