@@ -124,6 +124,8 @@ def test_paper5_leaves_the_original_out_and_six_has_it():
 def test_layers_that_cannot_be_turned_are_refused(layers, message):
     with pytest.raises(LayerError, match=message):
         Directional.of(layers)
+    with pytest.raises(LayerError, match=message.replace("augment", "variants")):
+        Directional.of(layers, "variants")
 
 
 @given(st.integers(0, 2**31), st.integers(0, 10_000), st.permutations(range(12)))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from landslip.cli.console import session
-from landslip.cli.options import Debug, Json, Quiet, Resume
+from landslip.cli.options import Debug, Json, Quiet, Resume, TestTime
 
 
 def command(
@@ -38,6 +38,7 @@ def command(
         bool,
         typer.Option("--held-out", help="With --scene: score only the test part of the run's own split."),
     ] = False,
+    variants: TestTime = None,
     resume: Resume = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -56,15 +57,19 @@ def command(
     if patches is not None and (within or outside or own_test):
         message = "--held-out, --within or --outside has no effect with --patches; leave it out"
         raise typer.BadParameter(message)
+    as_asked = variants or "none"
     with session(quiet=quiet, debug=debug, as_json=json) as console:
         if patches is not None:
             from landslip.study.evaluate import evaluate_patches
 
-            result = evaluate_patches(run, patches, out, regions=region or (), progress=console.progress)
+            result = evaluate_patches(
+                run, patches, out, regions=region or (), variants=as_asked, progress=console.progress
+            )
             console.result(result.content, result.text())
             return
         from landslip.bundle import Bundle, run_name
         from landslip.mapping.compare import evaluate_scene
+        from landslip.mapping.config import MapConfig, PredictConfig
         from landslip.mapping.ground import held_out, warn_of_training_ground
         from landslip.mapping.prepare import member_of
         from landslip.scene.store import Scene
@@ -78,6 +83,7 @@ def command(
             member_of(bundle, run_name(run.resolve())),
             place,
             out,
+            MapConfig(predict=PredictConfig(variants=as_asked)),
             within=within,
             outside=outside,
             held_out=held_out(run.resolve(), bundle, place) if own_test else None,

@@ -10,20 +10,12 @@ import typer
 
 from landslip.cli.console import session
 from landslip.cli.many import cluster_at, tell
-from landslip.cli.options import Dask, Debug, Json, OutFolder, Quiet, Resume
+from landslip.cli.options import Dask, Debug, Json, OutFolder, Quiet, Resume, TestTime
 
 if TYPE_CHECKING:
     from landslip.mapping.config import MapConfig
 
 WHAT, FILTERS, HOW = "What becomes a landslide", "Filters", "How it is computed"
-
-
-class Variants(StrEnum):
-    """Test-time variants."""
-
-    none = "none"
-    flips = "flips"
-    d4 = "d4"
 
 
 class Uncertainty(StrEnum):
@@ -97,9 +89,7 @@ def command(
     exclude_class: Annotated[
         list[int] | None, typer.Option("--exclude-class", help="Class without landslides; repeat.")
     ] = None,
-    variants: Annotated[
-        Variants | None, typer.Option("--variants", help="Average test-time flips and turns.", show_default="none")
-    ] = None,
+    variants: TestTime = None,
     uncertainty: Annotated[
         Uncertainty | None, typer.Option("--uncertainty", help="Second band (bits).", show_default="none")
     ] = None,

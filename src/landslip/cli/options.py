@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,5 +17,9 @@ Dask = Annotated[
     typer.Option(
         "--dask", metavar="ADDRESS", help="Work on a Dask cluster: tcp://host:8786, or local:N for N processes here."
     ),
+]
+TestTime = Annotated[
+    Literal["none", "flips", "d4"] | None,
+    typer.Option("--variants", help="Average test-time flips and turns.", show_default="none"),
 ]
 OutFolder = Annotated[Path, typer.Option("--out", help="Output folder.", show_default=False)]

@@ -24,6 +24,16 @@ all eight elements at random, anew in every pass; ``none``: the tile alone."""
 ELEMENTS = tuple(range(8))
 IDENTITY, ROTATE_90, ROTATE_180, ROTATE_270, FLIP_LEFT_RIGHT, _, FLIP_UP_DOWN, _ = ELEMENTS
 
+Variants = Literal["none", "flips", "d4"]
+"""``none``: a tile as it is; ``flips``: with its two flips and the half turn; ``d4``: in all eight ways."""
+
+VARIANTS: dict[str, tuple[int, ...]] = {
+    "none": (IDENTITY,),
+    "flips": (IDENTITY, FLIP_LEFT_RIGHT, FLIP_UP_DOWN, ROTATE_180),
+    "d4": ELEMENTS,
+}
+"""Elements by which a trained network sees a tile; its predictions are turned back and averaged."""
+
 _EXPANSIONS: dict[str, tuple[int, ...]] = {
     "none": (IDENTITY,),
     "d4": (IDENTITY,),
@@ -41,8 +51,8 @@ class Directional:
     pairs: tuple[tuple[int, int], ...] = ()
 
     @classmethod
-    def of(cls, layers: Sequence[str]) -> Directional:
-        """Find the vectors among ``layers``, and refuse what cannot be turned.
+    def of(cls, layers: Sequence[str], setting: str = "augment") -> Directional:
+        """Find the vectors among ``layers``, and refuse what cannot be turned; ``setting`` is what asks for it.
 
         Raises
         ------
@@ -53,14 +63,14 @@ class Directional:
         for i, name in enumerate(layers):
             turning = describe(name).turning
             if turning == "fixed":
-                message = f'layer {name!r} cannot be flipped or turned; take it out or set augment = "none"'
+                message = f'layer {name!r} cannot be flipped or turned; take it out or set {setting} = "none"'
                 raise LayerError(message)
             if turning == "scalar":
                 continue
             ending, other = ("sin", "cos") if turning == "east" else ("cos", "sin")
             partner = name.replace(ending, other)
             if partner not in layers:
-                message = f'layer {name!r} turns only together with {partner!r}; add it or set augment = "none"'
+                message = f'layer {name!r} turns only together with {partner!r}; add it or set {setting} = "none"'
                 raise LayerError(message)
             if turning == "east":
                 pairs.append((i, list(layers).index(partner)))

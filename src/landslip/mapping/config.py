@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from landslip.config import Config
+from landslip.data.augment import Variants
 
 TILE_MULTIPLE = 32
 """Networks halve the image five times, so windows are multiples of this."""
@@ -31,7 +32,7 @@ class PredictConfig(Config):
     """``auto`` (CUDA, else MPS, else CPU), ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """``auto``: bf16 where the device has it natively, else float32."""
-    variants: Literal["none", "flips", "d4"] = "none"
+    variants: Variants = "none"
     """Test-time variants: the image, its two flips and the half turn; or all eight elements of the square's group."""
     uncertainty: Literal["none", "entropy", "disagreement"] = "none"
     """Second band: entropy of the mean probability, or the part of it that members disagree on (bits)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from landslip.data.augment import Directional
+from landslip.data.augment import Directional, Variants
 from landslip.data.matching import layers_to_match
 from landslip.data.tileset import TileSet
 from landslip.errors import LayerError, MissingInputError, ModelError
@@ -52,7 +52,7 @@ def check_runs(runs: tuple[Run, ...], tiles: dict[str, TileSet], study: Path) ->
         train = run.train
         if train is None:
             continue
-        check_layers(f"row {run.row.name!r}", train, run.row.layers)
+        check_layers(f"row {run.row.name!r}", train, run.row.layers, variants=run.row.variants)
         if _first(seen, train.model, train.model_options, train.weights, train.freeze_encoder, run.row.layers):
             try_network(f"row {run.row.name!r}", train, run.row.layers)
 
@@ -71,7 +71,7 @@ def check_finished(runs: tuple[Run, ...], tiles_id: dict[str, str], study: Path)
     return len(finished)
 
 
-def check_layers(who: str, train: TrainConfig, layers: tuple[str, ...]) -> None:
+def check_layers(who: str, train: TrainConfig, layers: tuple[str, ...], variants: Variants = "none") -> None:
     """Refuse layers that a training would turn or match and cannot, by their names alone.
 
     Raises
@@ -82,6 +82,8 @@ def check_layers(who: str, train: TrainConfig, layers: tuple[str, ...]) -> None:
     try:
         if train.augment != "none":
             Directional.of(layers)
+        if variants != "none":
+            Directional.of(layers, "variants")
         if train.match_images:
             layers_to_match(layers)
     except LayerError as error:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from landslip.config import Config
-from landslip.data.augment import Augment
+from landslip.data.augment import Augment, Variants
 from landslip.layers.fit import ObjectOptions
 from landslip.presets import is_named, preset
 from landslip.splits import SplitConfig
@@ -109,6 +109,9 @@ class RowConfig(Config):
     """Training settings that differ from the study's."""
     levers: Levers = Field(default_factory=Levers)
     """Changes of the training tiles."""
+    variants: Variants = "none"
+    """Test-time variants: predictions are the mean over a tile's flips (``flips``), or over all eight of its flips and
+    turns (``d4``), in every part, so that the threshold is chosen by them too."""
     factors: dict[str, str] = Field(default_factory=dict)
     """Level of each factor of the design, for the effects."""
 
@@ -130,6 +133,13 @@ class RowConfig(Config):
             message = f"row name {value!r} is no folder name; use lower-case letters, digits, '-', '_' and '.'"
             raise ValueError(message)
         return value
+
+    @model_validator(mode="after")
+    def _variants_of_networks(self) -> Self:
+        if self.model == "forest" and self.variants != "none":
+            message = f"row {self.name!r}: a forest has no test-time variants; leave variants out"
+            raise ValueError(message)
+        return self
 
 
 class StudyConfig(Config):

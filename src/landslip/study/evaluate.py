@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslip.bundle import Bundle
+from landslip.data.augment import Variants
 from landslip.data.matching import match_tiles
 from landslip.data.tileset import Part, TileSet
 from landslip.errors import InputError, OutputError
@@ -73,6 +74,7 @@ def evaluate_patches(
     out: str | os.PathLike[str] | None = None,
     *,
     regions: Sequence[int] = (),
+    variants: Variants = "none",
     progress: Progress = SILENT,
 ) -> Evaluation:
     """Score a trained run on a patch set, or on the test part of prepared tiles.
@@ -88,6 +90,8 @@ def evaluate_patches(
         Folder for ``evaluation.json``; None writes nothing.
     regions
         Regions of the patch set; default all.
+    variants
+        Test-time variants; see :func:`landslip.training.predict_tiles`.
 
     Raises
     ------
@@ -101,7 +105,7 @@ def evaluate_patches(
     bundle = Bundle.load(run)
     _warn_of_training_patches(bundle, Path(patches), regions)
     tiles = _tiles(bundle.recipe, Path(patches), tuple(regions))
-    content = _scores(bundle, tiles, progress) | {"run": Path(run).name, "data": Path(patches).name}
+    content = _scores(bundle, tiles, variants, progress) | {"run": Path(run).name, "data": Path(patches).name}
     if out is not None:
         with locked(out) as folder:
             write_json(folder / "evaluation.json", content)
@@ -149,14 +153,14 @@ def _is_tileset(path: Path) -> bool:
         return "head.npy" in archive.namelist()
 
 
-def _scores(bundle: Bundle, tiles: TileSet, progress: Progress) -> dict[str, Any]:
+def _scores(bundle: Bundle, tiles: TileSet, variants: Variants, progress: Progress) -> dict[str, Any]:
     from landslip.training import predict_tiles
 
     counted = tiles.counted()
     if not counted.any():
         message = "no pixel to score: none is valid in all layers of the run and of known label; look at the masks"
         raise InputError(message)
-    probability = predict_tiles(bundle, tiles, progress=progress)
+    probability = predict_tiles(bundle, tiles, variants=variants, progress=progress)
     histogram = ProbabilityHistogram.from_arrays(probability, tiles.label, counted)
     landslides = per_landslide(
         probability >= 0.5, tiles.landslide, counted, pixel_area_m2=float(tiles.meta.get("pixel_m", 10.0)) ** 2
@@ -165,6 +169,7 @@ def _scores(bundle: Bundle, tiles: TileSet, progress: Progress) -> dict[str, Any
     return {
         "format": FORMAT,
         "tiles": len(tiles),
+        "variants": variants,
         "threshold": bundle.threshold,
         "scores": {
             "half": histogram.confusion(0.5).to_dict(),

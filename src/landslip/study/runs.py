@@ -52,6 +52,8 @@ class Run:
         }
         if self.row.levers.any:
             content["levers"] = self.row.levers.to_dict()
+        if self.row.variants != "none":
+            content["variants"] = self.row.variants
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def _train_as_digested(self) -> dict[str, Any] | None:
@@ -165,7 +167,13 @@ def _train(
     seen = pull(tiles.subset(tiles.part != Part.TEST), run.row.levers, seed=run.seed, guide=guide)
     bundle = fit(seen, train, folder, resume=folder.exists(), progress=progress)
     probability = predict_tiles(
-        bundle, tiles, batch=train.batch, device=train.device, precision=train.precision, progress=progress
+        bundle,
+        tiles,
+        batch=train.batch,
+        device=train.device,
+        precision=train.precision,
+        variants=run.row.variants,
+        progress=progress,
     )
     facts = {key: bundle.training[key] for key in ("epochs", "best_epoch", "updates", "device", "precision")}
     return probability, facts | {key: bundle.architecture[key] for key in ("parameters", "trained_parameters")}

@@ -102,10 +102,10 @@ class TileStore:
         """``(n, h, w)`` uint8 on the host: 0, 1, and 255 where a pixel does not count."""
         return self.target[torch.from_numpy(self.index).to(self.target.device)].cpu()
 
-    def sequential(self, batch: int) -> Iterator[Batch]:
-        """Go through all tiles in order, in batches of nearly equal size."""
+    def sequential(self, batch: int, element: int = IDENTITY) -> Iterator[Batch]:
+        """Go through all tiles in order, each turned by an element, in batches of nearly equal size."""
         for index in split_evenly(np.arange(len(self), dtype=np.int64), batch):
-            yield self.batch(index)
+            yield self.batch(index, None if element == IDENTITY else np.full(len(index), element, np.int64))
 
 
 Draws = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32] | None]

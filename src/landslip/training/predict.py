@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from landslip.bundle import Bundle
+from landslip.data.augment import IDENTITY, VARIANTS, Directional, Variants, inverse, turn
 from landslip.data.tileset import TileSet
 from landslip.errors import ConfigError, InputError
 from landslip.progress import SILENT, Progress
@@ -24,6 +25,7 @@ def predict_tiles(
     batch: int = 32,
     device: str = "auto",
     precision: str = "auto",
+    variants: Variants = "none",
     progress: Progress = SILENT,
 ) -> NDArray[np.float32]:
     """Predict the probability of landslide for every pixel of tiles.
@@ -39,6 +41,9 @@ def predict_tiles(
         Tiles at a time.
     device, precision
         As in :class:`landslip.training.TrainConfig`.
+    variants
+        Test-time variants: the mean of the predictions of each tile flipped and turned, and turned back
+        (:data:`landslip.data.augment.VARIANTS`).
 
     Returns
     -------
@@ -48,7 +53,7 @@ def predict_tiles(
     Raises
     ------
     LayerError
-        The tiles lack a layer of the run.
+        The tiles lack a layer of the run; or variants are asked for, and a layer cannot be turned.
     InputError
         A network without a recipe.
     """
@@ -64,10 +69,15 @@ def predict_tiles(
     else:
         recipe, network = tiles.recipe, model
     where = resolve_device(device)
-    store = TileStore(tiles, recipe, where)
-    with progress.task("predicting tiles", len(store)) as task:
-        logits = predict_logits(network, store, batch, resolve_precision(precision, where), advance=task.advance)
-    return np.asarray(torch.sigmoid(logits).numpy(), dtype=np.float32)
+    elements = VARIANTS[variants]
+    store = TileStore(tiles, recipe, where, Directional.of(recipe.layers, "variants") if len(elements) > 1 else None)
+    computed = resolve_precision(precision, where)
+    total = torch.zeros((len(store), *store.image.shape[-2:]))
+    with progress.task("predicting tiles", len(store) * len(elements)) as task:
+        for element in elements:
+            logits = predict_logits(network, store, batch, computed, advance=task.advance, element=element)
+            total += turn(torch.sigmoid(logits), inverse(element))
+    return np.asarray(total.div_(len(elements)).numpy(), dtype=np.float32)
 
 
 def predict_logits(
@@ -76,8 +86,11 @@ def predict_logits(
     batch: int,
     precision: str,
     advance: Callable[[float], None] | None = None,
+    element: int = IDENTITY,
 ) -> Tensor:
     """Run a network over a store, in inference mode; its training flag is left as it was.
+
+    Tiles are turned by ``element`` (:mod:`landslip.data.augment`), and the logits are those of the turned tiles.
 
     Returns
     -------
@@ -91,7 +104,7 @@ def predict_logits(
     done = 0
     try:
         with torch.inference_mode(), autocast(store.device, precision):
-            for image, _target in store.sequential(batch):
+            for image, _target in store.sequential(batch, element):
                 out[done : done + len(image)] = network(image)[:, 0].float().cpu()
                 done += len(image)
                 if advance is not None:

@@ -15,11 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from landslip.data.augment import (
-    ELEMENTS,
-    FLIP_LEFT_RIGHT,
-    FLIP_UP_DOWN,
-    IDENTITY,
-    ROTATE_180,
+    VARIANTS,
     Directional,
     inverse,
     turn,
@@ -30,13 +26,6 @@ from landslip.mapping.config import PredictConfig
 from landslip.mapping.probability import kernels
 from landslip.recipe import Recipe
 from landslip.training.device import autocast, resolve_device, resolve_precision
-
-VARIANTS: dict[str, tuple[int, ...]] = {
-    "none": (IDENTITY,),
-    "flips": (IDENTITY, FLIP_LEFT_RIGHT, FLIP_UP_DOWN, ROTATE_180),
-    "d4": ELEMENTS,
-}
-
 
 _IN_CACHE = 8
 """Windows that a processor takes at once: what lies between the layers of more is too large for its caches."""
@@ -133,7 +122,7 @@ class Forward:
         self.elements = VARIANTS[config.variants]
         turned = len(self.elements) > 1
         self._members = [
-            (member, place, Directional.of(member.recipe.layers) if turned else Directional())
+            (member, place, Directional.of(member.recipe.layers, "variants") if turned else Directional())
             for member, place in zip(members, places, strict=True)
         ]
 
