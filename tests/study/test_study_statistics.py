@@ -112,6 +112,9 @@ def test_effects_are_means_over_rows_alike_in_all_else():
     assert effects["network"]["label"] == "resunet34 against unet"
     assert effects["network"]["effect"]["value"] == pytest.approx((f1["c"] - f1["a"] + f1["d"] - f1["b"]) / 2)
     assert effects["layers"]["pairs"] == 2
+    words = {"network": {"unet": "U-Net", "resunet34": "ResNet-34 U-Net"}}
+    labels = [one["label"] for one in factor_effects(levels, tables, draws, words=words)]
+    assert labels == ["ResNet-34 U-Net against U-Net", "index against base"]
     assert factor_effects({}, tables, draws) == []
 
 

@@ -14,6 +14,7 @@ from landslip.files import FORMAT, read_json
 from landslip.progress import Progress
 from landslip.study.areas import area_curves
 from landslip.study.config import StudyConfig
+from landslip.study.design import level_words
 from landslip.study.plan import CONFIG, PLAN, Plan
 from landslip.study.results import Results, parts_entry
 from landslip.study.statistics import Draws, claims, factor_effects
@@ -69,7 +70,8 @@ def _scores(
         comparisons = results.comparisons(draws)
         task.advance()
     factors = {row.name: row.factors for row in plan.rows if row.factors}
-    effects = factor_effects(factors, {name: results.counts(name) for name in factors}, draws)
+    counts = {name: results.counts(name) for name in factors}
+    effects = factor_effects(factors, counts, draws, words=level_words(plan.rows))
     return {
         "rows": rows,
         "comparisons": comparisons,

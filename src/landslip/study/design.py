@@ -87,6 +87,19 @@ def plan_rows(config: StudyConfig, bands: Sequence[str]) -> tuple[RowConfig, ...
     return _checked(config, rows, bands)
 
 
+def level_words(rows: Sequence[RowConfig]) -> dict[str, dict[str, str]]:
+    """Say what the levels of factors are called, by factor; levels without an entry are called as they are.
+
+    A lever is called by the label of its row.
+    """
+    by_lever: dict[str, list[str]] = {}
+    for row in rows:
+        if "lever" in row.factors:
+            by_lever.setdefault(row.factors["lever"], []).append(row.label)
+    alone = {lever: labels[0] for lever, labels in by_lever.items() if len(labels) == 1}
+    return {"network": dict(_SHORT), "layers": dict(LAYER_SET_LABELS), "lever": alone}
+
+
 def bands_of_study(config: StudyConfig, bands: Sequence[str]) -> tuple[str, ...]:
     """Name those of the bands that some row of the design, kept or not, or the segmentation is made from."""
     rows = plan_rows(config.model_copy(update={"only": ()}), bands)

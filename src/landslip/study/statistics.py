@@ -145,7 +145,11 @@ def comparisons_as_json(differences: Sequence[Difference]) -> list[dict[str, Any
 
 
 def factor_effects(
-    factors: Mapping[str, Mapping[str, str]], counts: Mapping[str, Counts], draws: Draws
+    factors: Mapping[str, Mapping[str, str]],
+    counts: Mapping[str, Counts],
+    draws: Draws,
+    *,
+    words: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[dict[str, Any]]:
     """Mean change of F1 from the first level of each factor to each other, over rows alike in all else.
 
@@ -157,6 +161,8 @@ def factor_effects(
         Row to its counts, all over the same pixels.
     draws
         Shared by all rows.
+    words
+        Factor to what its levels are called; those without an entry are called as they are.
 
     Returns
     -------
@@ -170,13 +176,15 @@ def factor_effects(
     whole = {name: float(scores_of(counts[name].sum(axis=(0, 1)))["f1"]) for name in rows}
     found = []
     for factor, reference in factors[rows[0]].items():
+        called = (words or {}).get(factor, {})
         levels = dict.fromkeys(factors[name].get(factor, "") for name in rows)
         for level in (one for one in levels if one not in (reference, "")):
             pairs = _pairs(factors, rows, factor, reference, level)
             if pairs:
                 values = np.array([whole[b] - whole[a] for a, b in pairs])
                 draws_of = np.mean([drawn[b] - drawn[a] for a, b in pairs], axis=0)
-                found.append((factor, f"{level} against {reference}", float(values.mean()), draws_of, len(pairs)))
+                label = f"{called.get(level, level)} against {called.get(reference, reference)}"
+                found.append((factor, label, float(values.mean()), draws_of, len(pairs)))
     corrected = holm([two_sided_p(one[3]) for one in found])
     return [
         {"factor": factor, "label": label, "effect": estimate(value, d), "p": two_sided_p(d), "p_holm": p, "pairs": n}
