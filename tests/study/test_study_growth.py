@@ -118,6 +118,7 @@ def test_grown_study_is_the_study_made_at_once_and_trains_nothing_again(settings
     assert [row["name"] for row in grown.content["rows"]] == ["plain", "balanced", "mine"]
     assert (grown.content["title"], grown.content["seeds"]) == ("Grown", [0, 1])
     assert b"Red alone" in grown.report.read_bytes()
+    assert [one["label"] for one in grown.content["effects"]] == ["+ balanced sampling against U-Net, d4"]
 
     whole = run_study(larger, tmp_path / "whole", report=False)
     for name in ("table.csv", "table.md", "tiles.npz", "plan.json", "config.toml"):
@@ -285,3 +286,16 @@ def test_the_command_shows_what_a_study_would_grow_to(settings, larger, tmp_path
     assert [row["name"] for row in told["rows"]] == ["plain", "balanced", "mine"]
     assert (told["runs"], told["finished"]) == (6, 0)
     assert StudyConfig.from_toml(tmp_path / "out" / "config.toml") == settings
+
+
+def test_names_of_regions_that_are_not_there_are_refused(settings, patches, tmp_path):
+    named = {"patches": str(patches), "region_names": {"2": "Iburi", "7": "Nowhere"}}
+    with pytest.raises(ConfigError, match=r"\[data\]: region_names has region 7, which is not in .*; there are: 1, 2$"):
+        run_study(with_(settings, data=named), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    tiles = begin(with_(settings, data={**named, "region_names": {"2": "Iburi"}, "regions": [1]}), tmp_path).tiles
+    tiles["main"].save(tmp_path / "t.npz")
+    with pytest.raises(ConfigError, match=r"region 2, which is not in tiles .*t.npz; there are: 1$"):
+        run_study(with_(settings, data={"tiles": str(tmp_path / "t.npz"), "region_names": {"2": "x"}}), tmp_path / "b")
+    with pytest.raises(ConfigError, match="region_names are for patches and tiles; scenes are called by their folders"):
+        with_(settings, data={"scenes": ["a", "b"], "region_names": {"1": "x"}})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -10,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from landslip.config import Config
 from landslip.data.augment import Augment, Variants
+from landslip.errors import ConfigError
 from landslip.layers.fit import ObjectOptions
 from landslip.presets import is_named, preset
 from landslip.splits import SplitConfig
@@ -62,7 +64,32 @@ class DataConfig(Config):
             if getattr(self, name) is not None and self.scene is None:
                 message = f"{name} needs a single scene"
                 raise ValueError(message)
+        if self.region_names and (self.scene or self.scenes):
+            message = "region_names are for patches and tiles; scenes are called by their folders"
+            raise ValueError(message)
         return self
+
+    def check_names(self, there: Iterable[int]) -> None:
+        """Refuse a name for a region that the patches do not have.
+
+        Parameters
+        ----------
+        there
+            Their regions.
+
+        Raises
+        ------
+        ConfigError
+            Names the region, and those that there are.
+        """
+        known = sorted(set(there))
+        absent = [region for region in self.region_names if region not in known]
+        if absent:
+            message = (
+                f"[data]: region_names has region {absent[0]}, which is not in {self.words}; "
+                f"there are: {', '.join(map(str, known))}"
+            )
+            raise ConfigError(message)
 
     def place(self, region: int) -> str:
         """Return what a region, or a scene by its number, is called in tables."""

@@ -62,6 +62,7 @@ def make_plan(config: StudyConfig, folder: Path, *, progress: Progress = SILENT)
             message = "transfer needs scenes or patches, not tiles: layers are fitted on each place anew"
             raise ConfigError(message)
         tiles = TileSet.load(config.data.tiles)
+        config.data.check_names(tiles.region.tolist())
         return _write_plan(config, folder, tiles.layers, plan_folds(config, None), {"main": Prepared(tiles)})
     source = open_data(config, progress)
     base = base_layers(config, source.bands)

@@ -226,6 +226,7 @@ def _read(patches: PatchDataset, keep: NDArray[np.int64]) -> tuple[dict[str, NDA
 
 def _kept(config: DataConfig, patches: Any, seed: int) -> NDArray[np.int64]:  # noqa: ANN401 - a PatchDataset
     region = np.asarray(patches.region)
+    config.check_names(region.tolist())
     keep = np.arange(len(region))
     if config.regions:
         absent = sorted(set(config.regions) - set(region.tolist()))
