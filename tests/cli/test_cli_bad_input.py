@@ -193,6 +193,14 @@ def test_a_study_that_cannot_be_leaves_nothing_to_clear_away(refused, scene, tmp
     assert not (tmp_path / "study").exists()
 
 
+def test_tiles_that_could_not_be_written_are_not_made(refused, scene, tmp_path, monkeypatch):
+    monkeypatch.setattr("landslip.study.single.prepare_tiles", lambda *_, **__: pytest.fail("tiles were made"))
+    (tmp_path / "file").write_text("")
+    for option, place in (("--out", "file/tiles.npz"), ("--chips", "file/chips")):
+        line = refused("prepare", scene, "--layers", "red", option, tmp_path / place)
+        assert line == f"{tmp_path}/file: is a file, not a folder; choose another --out"
+
+
 @pytest.mark.parametrize("command", ["train", "prepare"])
 def test_layer_to_train_on_that_the_scene_has_not(refused, scene, tmp_path, command):
     config = tmp_path / "train.toml"

@@ -9,6 +9,7 @@ from landslip.errors import FormatError, InputError, MissingInputError, OutputEr
 from landslip.files import (
     atomic_path,
     check_format,
+    check_place,
     locked,
     read_complete,
     read_json,
@@ -211,3 +212,18 @@ def test_what_a_killed_process_left_is_swept_but_not_another_ones(tmp_path: Path
 def test_a_file_where_none_can_be_is_one_line() -> None:
     with pytest.raises(OutputError, match="cannot write /proc/x: the path leads nowhere"), atomic_path("/proc/x"):
         pass
+
+
+def test_a_place_is_tried_before_what_takes_long_and_left_as_it_was(tmp_path: Path) -> None:
+    check_place(tmp_path / "new" / "deep" / "out.npz")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.npz").mkdir()
+    for place, words in (
+        (tmp_path / "file" / "out.npz", "file: is a file, not a folder; choose another --out"),
+        (tmp_path / "folder.npz", "folder.npz: is a folder; choose another --out"),
+        (Path("/proc/nowhere/out.npz"), "the path leads nowhere; choose another --out"),
+    ):
+        with pytest.raises(OutputError, match=words):
+            check_place(place)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.npz"]

@@ -51,15 +51,17 @@ def command(
             message = f"{out}: --out and --chips cannot be the same; give two names"
             raise typer.BadParameter(message)
         from landslip.data.chip_list import check_chips, write_chips
-        from landslip.files import keep_inputs
+        from landslip.files import check_place, keep_inputs
         from landslip.study.single import count_tiles, prepare_tiles, tiles_config
 
         wanted = tuple(name.strip() for name in layers.split(",")) if layers else ()
         settings = tiles_config(patches, wanted, config)
         if out is not None:
             keep_inputs([out], [patches])
+            check_place(out)
         if chips is not None:
             check_chips(chips, settings.data.kind)
+            check_place(chips)
         tiles = prepare_tiles(settings, objects=True, progress=console.progress).tiles
         if out is not None:
             tiles.save(out)

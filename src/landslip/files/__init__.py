@@ -5,7 +5,7 @@
 what the files mean.
 """
 
-from landslip.files.atomic import atomic_path, keep_inputs, make_folder, write_json, write_text, writing
+from landslip.files.atomic import atomic_path, check_place, keep_inputs, make_folder, write_json, write_text, writing
 from landslip.files.folders import PARTIAL, locked, refuse_others
 from landslip.files.reading import FORMAT, check_format, read_complete, read_json, require_file, sha256
 
@@ -14,6 +14,7 @@ __all__ = [
     "PARTIAL",
     "atomic_path",
     "check_format",
+    "check_place",
     "keep_inputs",
     "locked",
     "make_folder",

@@ -73,12 +73,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     final = Path(path)
     make_folder(final.parent)
-    with writing(final):
-        try:
-            folder = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{final.stem[:40]}-", dir=final.parent))
-        except FileNotFoundError as error:  # a virtual file system
-            message = f"cannot write {final}: the path leads nowhere; choose another --out"
-            raise OutputError(message) from error
+    folder = _beside(final)
     try:
         temporary = folder / final.name
         with writing(final):
@@ -88,6 +83,42 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.replace(final)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _beside(final: Path) -> Path:
+    """Make the temporary folder in which a file is written."""
+    with writing(final):
+        try:
+            return Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{final.stem[:40]}-", dir=final.parent))
+        except FileNotFoundError as error:  # a virtual file system
+            message = f"cannot write {final}: the path leads nowhere; choose another --out"
+            raise OutputError(message) from error
+
+
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Refuse a place where :func:`atomic_path` could not write, before what takes long; nothing is left there.
+
+    Parameters
+    ----------
+    path
+        Name of the file, or of a new folder, that shall be written.
+
+    Raises
+    ------
+    OutputError
+        What is in the way.
+    """
+    final = Path(path)
+    made = make_folder(final.parent)
+    try:
+        if final.suffix and final.is_dir():
+            message = f"cannot write {final}: is a folder; choose another --out"
+            raise OutputError(message)
+        _beside(final).rmdir()
+    finally:
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
