@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from helpers.training_tiles import make_tiles
@@ -59,3 +60,29 @@ def test_searches_that_cannot_be_are_one_line_and_exit_1(landslip, config, tmp_p
     assert (code, out) == (1, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ('model = ["unet", "unett"]', "trial 2: unknown network 'unett'; did you mean 'unet'?"),
+        ('layers = [["blue"], ["blue", "greeen"]]', "layer 'greeen' is not in the data; there are: blue, green, slope"),
+        ('augment = ["none", "d5"]', "trial 2 (augment = 'd5'): 'augment': input should be"),
+    ],
+)
+def test_a_dry_run_names_layers_and_networks_that_cannot_be(landslip, config, tmp_path, values, message):
+    text = config.read_text().replace("learning_rate = [1e-4, 1e-3, 1e-2]", values).replace("width = 4", "")
+    config.write_text(text)
+    code, out, err = landslip("search", config, "--out", tmp_path / "out", "--dry-run", "--quiet")
+    assert (code, out) == (1, "")
+    assert message in err
+
+
+def test_a_dry_run_names_layers_that_patches_cannot_give(landslip, config, tmp_path):
+    image = np.zeros((9, 32, 32, 3), np.float32)
+    np.savez(tmp_path / "p.npz", image=image, mask=image[..., 0].astype(np.uint8), bands=["red", "green", "blue"])
+    text = config.read_text().replace("tiles =", "patches =").replace("tiles.npz", "p.npz")
+    config.write_text(text.replace("[train]", '[train]\nlayers = ["red", "ndvi"]'))
+    code, out, err = landslip("search", config, "--out", tmp_path / "out", "--dry-run", "--quiet")
+    assert (code, out) == (1, "")
+    assert "layer 'ndvi' needs nir, which the patch set" in err

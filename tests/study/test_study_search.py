@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from helpers.training_tiles import make_tiles
 from landslip.bundle import Bundle
 from landslip.data.tileset import Part, TileSet
-from landslip.errors import ConfigError, InputError, LayerError, ModelError, OutputError
+from landslip.errors import ConfigError, FormatError, InputError, LayerError, ModelError, OutputError
 from landslip.study.search import MOST, SearchConfig, run_search
 from landslip.study.single import SingleConfig, prepare_tiles
 from landslip.training import fit
@@ -178,3 +179,14 @@ def test_a_network_that_cannot_be_is_told_before_any_trial(places, tmp_path):
     with pytest.raises(ModelError, match=r"trial 2: unknown network 'unet2'; did you mean 'unet'\?"):
         run_search(config, tmp_path / "search")
     assert not (tmp_path / "search").exists()
+
+
+def test_a_damaged_trial_is_told_with_what_to_remove(found, places, tmp_path):
+    folder = tmp_path / "search"
+    shutil.copytree(found.folder, folder)
+    (folder / "trials" / "002" / "model.safetensors").write_bytes(b"cut")
+    message = r"trials/002.*damaged; remove .*trials/002, and go on with --resume: the trial is then made again$"
+    with pytest.raises(FormatError, match=message):
+        run_search(config_of(places / "tiles.npz"), folder, resume=True)
+    shutil.rmtree(folder / "trials" / "002")
+    assert run_search(config_of(places / "tiles.npz"), folder, resume=True).table == found.table

@@ -18,7 +18,9 @@ def command(
     ],
     out: Annotated[Path, typer.Option("--out", help="Search folder.", show_default=False)],
     resume: Resume = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the trials; train nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the trials, and see whether they can be made; train nothing.")
+    ] = False,
     quiet: Quiet = False,
     debug: Debug = False,
     json: Json = False,
@@ -29,12 +31,14 @@ def command(
     finished trials are not made again. What is best is in best.toml, for landslip train.
     """
     with session(quiet=quiet, debug=debug, as_json=json) as console:
-        from landslip.study.search import SearchConfig, in_words, run_search
+        from landslip.study.search import SearchConfig, check_trials, in_words, run_search
         from landslip.study.search_table import as_markdown
+        from landslip.study.single import layers_there
 
         settings = SearchConfig.from_toml(config)
         if dry_run:
             trials = settings.trials()
+            check_trials(trials, layers_there(settings.tiles()))
             lines = [f"{trial.number}: {in_words(trial.settings)}" for trial in trials]
             content = {"trials": [trial.settings for trial in trials]}
             console.result(content, "\n".join([*lines, f"{len(trials)} trials of {settings.train.epochs} epochs"]))

@@ -12,7 +12,7 @@ import logging
 import math
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from pydantic import Field
 
 from landslip.config import Config
 from landslip.data.tileset import Part, TileSet
-from landslip.errors import ConfigError, InputError, ModelError, OutputError
+from landslip.errors import ConfigError, FormatError, InputError, ModelError, OutputError
 from landslip.files import FORMAT, locked, read_json, write_json, write_text
 from landslip.progress import SILENT, Progress
 from landslip.study.checks import check_layers, try_network
@@ -155,6 +155,8 @@ def run_search(
         The folder holds a search and ``resume`` is off, or another process is at it.
     LayerError, ModelError
         Layers that a trial would turn or match and cannot; a network that cannot be built.
+    FormatError
+        The run of a trial is damaged.
     InputError
         No trial ended with a score.
     """
@@ -162,11 +164,7 @@ def run_search(
     with locked(folder, mark=SEARCH):
         _check_begun(config, folder, resume=resume)
         tiles = tiles_of(config, progress)
-        networks = {json.dumps([trial.train.to_dict()[name] for name in _NETWORK]): trial for trial in trials}
-        for trial in trials:
-            check_layers(f"trial {trial.number}", trial.train, trial.train.layers or tiles.layers)
-        for trial in networks.values():
-            try_network(f"trial {trial.number}", trial.train, trial.train.layers or tiles.layers)
+        check_trials(trials, tiles.layers)
         config.to_toml(folder / CONFIG)  # not before it is known that it can be
         records = []
         with progress.task("trials", len(trials)) as task:
@@ -175,6 +173,28 @@ def run_search(
                 records.append(_make(trial, tiles, folder, progress))
                 task.advance(1, note=f"F1 {records[-1]['validation_f1'] or 0:.3f}")
         return _finish(config, trials, records, folder)
+
+
+def check_trials(trials: Sequence[Trial], layers: tuple[str, ...]) -> None:
+    """Refuse what no trial could be trained with, before the first is.
+
+    Parameters
+    ----------
+    trials
+        The trials.
+    layers
+        Of the tiles, for those that name none.
+
+    Raises
+    ------
+    LayerError, ModelError, MissingInputError
+        Layers that a trial would turn or match and cannot; a network, or its weights, that cannot be had.
+    """
+    networks = {json.dumps([trial.train.to_dict()[name] for name in _NETWORK]): trial for trial in reversed(trials)}
+    for trial in trials:
+        check_layers(f"trial {trial.number}", trial.train, trial.train.layers or layers)
+    for trial in networks.values():
+        try_network(f"trial {trial.number}", trial.train, trial.train.layers or layers)
 
 
 def tiles_of(config: SearchConfig, progress: Progress = SILENT) -> TileSet:
@@ -245,6 +265,10 @@ def _make(trial: Trial, tiles: TileSet, folder: Path, progress: Progress) -> dic
         return record_of(trial.number, trial.settings, None, reason)
     try:
         bundle = fit(tiles, trial.train, place, resume=True, progress=progress)
+    except FormatError as error:
+        what = str(error).split("; ")[0]  # what to do is not what it would be with a training by itself
+        message = f"{what}; remove {place}, and go on with --resume: the trial is then made again"
+        raise FormatError(message) from error
     except ModelError as error:
         log.warning("trial %d failed: %s", trial.number, error)
         write_json(place / FAILED, {"format": FORMAT, "reason": str(error)})

@@ -19,7 +19,7 @@ from landslip.study.config import DataConfig, StudyConfig
 from landslip.study.design import IMAGE, base_layers, layer_sets
 from landslip.study.folds import plan_folds
 from landslip.study.prepare import Prepared, prepare
-from landslip.study.sources import open_source
+from landslip.study.sources import bands_there, open_source
 from landslip.training import TrainConfig
 
 
@@ -83,6 +83,21 @@ def prepare_tiles(config: TilesConfig, *, objects: bool = False, progress: Progr
         prepared = prepare(source, plain, layers, plan_folds(settings, source)[0], settings)
         task.advance()
     return prepared
+
+
+def layers_there(config: TilesConfig) -> tuple[str, ...]:
+    """Name the layers that :func:`prepare_tiles` would make, without reading a pixel of scenes or patches.
+
+    Raises
+    ------
+    LandslipError
+        There are no such data, or a layer cannot be made from them.
+    """
+    if config.data.tiles is not None:
+        return prepare_tiles(config).tiles.layers
+    bands = bands_there(config.data)
+    settings = StudyConfig(data=config.data, layers=config.layers or ())
+    return base_layers(settings, bands)
 
 
 def tiles_config(path: Path, layers: tuple[str, ...] = (), config: Path | None = None) -> TilesConfig:
