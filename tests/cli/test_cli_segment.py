@@ -180,3 +180,14 @@ def test_several_rasters_on_workers_as_in_one_process(raster, tmp_path):
     figure = call(tmp_path / "list.txt", "--out", tmp_path / "there", "--figure", "x.png")
     assert figure.exit_code == 2
     assert "--figure draws the curves of one scene" in " ".join(figure.stderr.replace("│", " ").split())
+
+
+def test_landslides_too_small_to_choose_a_scale_are_told_with_scene_and_remedy(raster, tmp_path):
+    path = raster[0]
+    specks = [shapely.box(500_000 + 100 * i, 4_699_500, 500_010 + 100 * i, 4_699_510) for i in range(5)]
+    geopandas.GeoDataFrame(geometry=specks, crs="EPSG:32654").to_file(tmp_path / "specks.gpkg")
+    result = call(path, "--out", tmp_path / "labels.tif", "--inventory", tmp_path / "specks.gpkg", "--quiet")
+    assert result.exit_code == 1
+    told = " ".join(result.output.split())
+    assert f"{path}: no reference polygon has 4 valid pixels or more; give larger polygons, or a number" in told
+    assert "(--scale NUMBER, in settings objects.scale)" in told

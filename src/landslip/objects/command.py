@@ -141,7 +141,11 @@ def _choose(source: Source, request: Request, progress: Progress) -> tuple[float
     if inventory is None:
         free = choose_scale_unsupervised(image, **options)
         return free.scale, free
-    fitted = choose_scale(image, rasterise(inventory, source.grid, window=window)[1], **options)
+    try:
+        fitted = choose_scale(image, rasterise(inventory, source.grid, window=window)[1], **options)
+    except InputError as error:
+        message = f"{source.path}: {error}"
+        raise InputError(message) from error
     return fitted.scale, fitted
 
 

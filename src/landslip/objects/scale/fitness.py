@@ -102,7 +102,7 @@ def object_fitness(labels: ArrayLike, reference: ArrayLike) -> ObjectFitness:
     if not counted.any():
         message = (
             f"no reference polygon has {MIN_POLYGON} valid pixels or more; "
-            "give larger polygons or choose the scale without them"
+            "give larger polygons, or a number as the scale (--scale NUMBER, in settings objects.scale)"
         )
         raise InputError(message)
     opi, omi = float(table.opi[counted].mean()), float(table.omi[counted].mean())
