@@ -185,8 +185,19 @@ def test_a_scene_without_inventory_is_refused(tmp_path, make_scene):
 def test_nothing_to_score_is_refused(tmp_path):
     red = np.full((40, 40), np.nan, np.float32)
     scene = write_scene(tmp_path / "scene", {"red": red}, landslides=[pixels_box(5, 5, 4, 4)])
-    with pytest.raises(InputError, match="no pixel is both mapped and of known label"):
+    with pytest.raises(InputError, match=r"no pixel is both mapped and of known label .*; look at its mapped extent"):
         evaluate_scene(MODEL, scene, tmp_path / "out", CONFIG)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_area_in_which_nothing_can_be_scored_is_told_before_anything_is_mapped(scene, tmp_path, monkeypatch):
+    monkeypatch.setattr("landslip.mapping.compare.map_scene", lambda *_, **__: pytest.fail("the scene was mapped"))
+    corner = geopandas.GeoDataFrame(geometry=[pixels_box(0, 0, 4, 4)], crs=scene.grid.crs)  # without image
+    corner.to_file(tmp_path / "corner.gpkg")
+    nowhere = np.zeros(scene.grid.shape, np.bool_)
+    for area in ({"within": tmp_path / "corner.gpkg"}, {"held_out": nowhere}):
+        with pytest.raises(InputError, match=r"in the area that is scored; look at .* --within, --outside or --held-o"):
+            evaluate_scene(MODEL, scene, tmp_path / "out", CONFIG, **area)
 
 
 def test_comparing_twice_gives_the_same_bytes(scene, tmp_path):

@@ -15,7 +15,7 @@ from landslip._version import __version__
 from landslip.bundle import Bundle
 from landslip.errors import InputError
 from landslip.files import FORMAT, locked, sha256, write_json
-from landslip.mapping.comparison import EVALUATION, Area, Comparison, Pass, inventory_layers
+from landslip.mapping.comparison import EVALUATION, Area, Comparison, Pass, inventory_layers, require_scored
 from landslip.mapping.config import MapConfig
 from landslip.mapping.probability.network import Member
 from landslip.mapping.result import MAP_JSON, MapResult
@@ -63,13 +63,15 @@ def evaluate_scene(
     Raises
     ------
     InputError
-        The scene has no inventory, or no scored pixel.
+        The scene has no inventory, or no pixel that can be scored; told before it is mapped.
     FormatError
         Its inventory is damaged.
     LandslipError
         As in :func:`landslip.mapping.run.map_scene`.
     """
     _require_inventory(scene)
+    members = [models] if isinstance(models, Bundle | Member) else models
+    require_scored(scene, Area(scene, within, outside, held_out), [model.recipe for model in members])
     done = (Path(out) / MAP_JSON).is_file()
     result = map_scene(models, scene, out, config, resume=resume or done, progress=progress)
     return compare_map(result, scene, out, within=within, outside=outside, held_out=held_out, progress=progress)

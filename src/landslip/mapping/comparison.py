@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from landslip.data.tileset import UNKNOWN
 from landslip.errors import GridMismatchError, InputError
+from landslip.layers.catalogue import bands_needed
 from landslip.mapping.landslides.filters import burn_polygons, polygons_on
 from landslip.mapping.landslides.outlines import Outliner
 from landslip.mapping.result import MapResult
@@ -22,6 +23,7 @@ from landslip.mapping.run import LANDSLIDES
 from landslip.mapping.show.style import comparison_style
 from landslip.mapping.show.writing import Layer
 from landslip.rasters import BLOCK, RasterSpec, cog_writer, open_raster, read_window, write_block
+from landslip.recipe import Recipe
 from landslip.scene.store import Scene
 from landslip.scoring import Confusion, LandslideScores, ProbabilityHistogram, per_landslide
 from landslip.windows import Window, split_windows
@@ -123,6 +125,43 @@ class Area:
         return scored
 
 
+def require_scored(scene: Scene, area: Area, recipes: Sequence[Recipe]) -> None:
+    """Refuse to compare where no pixel can count, before the map is made.
+
+    Parameters
+    ----------
+    scene
+        With an inventory.
+    area
+        Where it is scored.
+    recipes
+        Of the models: a pixel is mapped where the bands of one are valid, if not everywhere there.
+
+    Raises
+    ------
+    InputError
+        No pixel of known label in the area has valid bands.
+    """
+    needed = [[name for name in bands_needed(recipe.layers) if name in scene.layers] for recipe in recipes]
+    for window in split_windows(scene.grid.shape, (BLOCK, scene.grid.cols)):
+        labels = scene.labels(window)
+        assert labels is not None  # checked before: the scene has an inventory
+        counts = (labels != UNKNOWN) & area.mask(window)
+        if not counts.any():
+            continue
+        for bands in needed:
+            if (counts & np.isfinite(scene.read(bands, window)).all(axis=0)).any():
+                return
+    raise InputError(_none_counts(scene))
+
+
+def _none_counts(scene: Scene) -> str:
+    return (
+        f"{scene.path}: no pixel is both mapped and of known label in the area that is scored; look at its mapped "
+        "extent and at --within, --outside or --held-out"
+    )
+
+
 class Pass:
     """One pass over the scene by bands of rows."""
 
@@ -167,8 +206,7 @@ class Pass:
                 write_block(target, self._band(window, probability, predicted)[None], window)
                 yield window
             if not self.counted:
-                message = f"{self.scene.path}: no pixel is both mapped and of known label in the area that is scored"
-                raise InputError(message)
+                raise InputError(_none_counts(self.scene))
             (self.folder / EVALUATION).unlink(missing_ok=True)
 
     def _band(
