@@ -7,6 +7,7 @@ import pytest
 
 from landslip.data.checkup import check_up
 from landslip.data.tileset import Part, TileSet
+from landslip.recipe import LayerStatistics, Recipe
 
 N, SIZE = 12, 8
 LAYERS = ("red", "slope")
@@ -118,3 +119,23 @@ def test_copies_within_a_part_and_of_other_layers_are_none():
     tiles.image[1] = tiles.image[0]
     tiles.image[8, 0] = tiles.image[0, 0]
     assert check_up(tiles).remarks == ()
+
+
+def test_layers_that_a_training_matches_are_looked_at_as_it_sees_them():
+    """A part under another sun lies outside the range of training, but not once its images are matched."""
+    tiles = make()
+    low = {name: LayerStatistics(mean=0.175, std=0.07, low=0.05, high=0.3) for name in LAYERS}
+    tiles = replace(tiles, recipe=Recipe(layers=LAYERS, statistics=low))
+    tiles.image[tiles.part == Part.TEST, 0] = 3 * tiles.image[tiles.part == Part.TEST, 0] + 0.2
+    before = tiles.image.copy()
+    plain, matched = check_up(tiles), check_up(tiles, matched=("red",))
+    assert plain.layers["red"].outside["test"] > 0.9
+    assert any("'red'" in remark and "of test lies outside" in remark for remark in plain.remarks)
+    assert matched.layers["red"].outside["test"] < 0.1
+    assert matched.remarks == ()
+    assert matched.layers["slope"] == plain.layers["slope"]
+    assert (matched.layers["red"].low, matched.layers["red"].high) == (
+        plain.layers["red"].low,
+        plain.layers["red"].high,
+    )
+    assert np.array_equal(tiles.image, before)

@@ -31,11 +31,13 @@ def command(
     """
     with session(quiet=quiet, debug=debug, as_json=json) as console:
         from landslip.data.checkup import check_up
+        from landslip.data.matching import layers_to_match
         from landslip.study.single import SingleConfig, prepare_tiles
 
         settings = SingleConfig.from_toml(config)
         prepared = prepare_tiles(settings.tiles(), progress=console.progress)
-        found = check_up(prepared.tiles)
+        matched = layers_to_match(prepared.tiles.layers) if settings.train.match_images else ()
+        found = check_up(prepared.tiles, matched=matched)
         if dry_run:
             console.result(found.to_dict(), found.text())
             return

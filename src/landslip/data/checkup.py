@@ -6,12 +6,14 @@ It looks and tells. Splits, layers and networks that cannot work are refused whe
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from landslip.data.matching import match_tiles
 from landslip.data.tileset import UNKNOWN, Part, TileSet
 
 SCORED = (Part.TRAIN, Part.VALIDATION, Part.TEST)
@@ -113,13 +115,15 @@ def _of(layer: LayerFacts) -> tuple[float | None, float | None, float | None]:
     return layer.low, layer.median, layer.high
 
 
-def check_up(tiles: TileSet) -> CheckUp:
+def check_up(tiles: TileSet, *, matched: Collection[str] = ()) -> CheckUp:
     """Look at tiles before training.
 
     Parameters
     ----------
     tiles
         With layers in physical units.
+    matched
+        Layers in which the training matches images: the range of these is that of the matched ones.
 
     Returns
     -------
@@ -129,7 +133,8 @@ def check_up(tiles: TileSet) -> CheckUp:
         reflectance that looks like digital numbers; the same tile in two parts.
     """
     parts = {part.name.lower(): _part(tiles.of(part)) for part in SCORED}
-    layers = {name: _layer(tiles, i) for i, name in enumerate(tiles.layers)}
+    seen = _as_matched(tiles, matched)
+    layers = {name: _layer(tiles, i, seen.get(name)) for i, name in enumerate(tiles.layers)}
     remarks = [
         *_about_parts(parts),
         *(remark for name, facts in layers.items() for remark in _about_layer(name, facts)),
@@ -152,7 +157,19 @@ def _part(tiles: TileSet) -> PartFacts:
     )
 
 
-def _layer(tiles: TileSet, index: int) -> LayerFacts:
+def _as_matched(tiles: TileSet, names: Collection[str]) -> dict[str, NDArray[np.float32]]:
+    """Match the images of some layers as a training does; nothing where the tiles have no statistics of training."""
+    chosen = tuple(name for name in tiles.layers if name in names)
+    if not chosen or tiles.recipe is None:
+        return {}
+    some = tiles.select(chosen)
+    assert some.recipe is not None
+    image = match_tiles(some.image, some.recipe.model_copy(update={"matched": True}))
+    return {name: image[:, i] for i, name in enumerate(chosen)}
+
+
+def _layer(tiles: TileSet, index: int, matched: NDArray[np.float32] | None = None) -> LayerFacts:
+    """Describe a layer; where it is matched, what lies outside is counted as a network sees it."""
     values, known = tiles.image[:, index], tiles.label != UNKNOWN
     finite = np.isfinite(values) & known
     share = 1 - np.count_nonzero(finite) / max(int(known.sum()), 1)
@@ -160,9 +177,9 @@ def _layer(tiles: TileSet, index: int) -> LayerFacts:
     if not training.size:
         return LayerFacts(share, None, None, None, {})
     low, median, high = (float(value) for value in np.percentile(training, (1, 50, 99)))
-    outside = {}
+    outside, seen = {}, values if matched is None else matched
     for part in SCORED[1:]:
-        found = values[finite & (tiles.part == part)[:, None, None]]
+        found = seen[finite & (tiles.part == part)[:, None, None]]
         if found.size:
             outside[part.name.lower()] = float(((found < low) | (found > high)).mean())
     return LayerFacts(share, low, median, high, outside)

@@ -7,7 +7,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from landslip.data.checkup import check_up
+from landslip.data.matching import layers_to_match
 from landslip.data.tileset import Part, TileSet
 from landslip.files import read_json
 from landslip.progress import SILENT, Progress
@@ -104,13 +105,25 @@ def _probe(plan: Plan, folder: Path, progress: Progress) -> Estimate:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     size = max(tiles.image.nbytes for tiles in plan.tiles.values()) / 2**20
     remarks = [f"{found['fold']}: {found['text']}" for found in plan.guards if found["verdict"] != "ok"]
-    remarks += check_up(next(iter(plan.tiles.values()))).remarks  # other folds hold the same pixels, dealt anew
+    # other folds hold the same pixels, dealt anew
+    remarks += check_up(next(iter(plan.tiles.values())), matched=_matched(runs)).remarks
     estimate = Estimate(tuple(rows), peak, size, gpu)
     share = min((speed.share for speed in speeds.values()), default=1.0)
     if share < BUSY:
         free = sum((row.seconds or 0.0) * speeds[row.name.split(" ")[0]].share for row in rows if row.seconds)
         remarks.append(f"other work kept the processors busy while this was timed: about {in_words(free)} without it")
     return replace(estimate, remarks=tuple(remarks))
+
+
+def _matched(runs: Sequence[Run]) -> set[str]:
+    """Name the layers that every row which trains on them matches."""
+    names = {True: set[str](), False: set[str]()}
+    for run in runs:
+        if run.train is not None:
+            matched = layers_to_match(run.row.layers) if run.train.match_images else ()
+            names[True].update(matched)
+            names[False].update(set(run.row.layers) - set(matched))
+    return names[True] - names[False]
 
 
 def _finished(runs: list[Run], folder: Path) -> int:
