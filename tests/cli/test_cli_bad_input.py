@@ -111,7 +111,7 @@ def test_inventory_without_a_crs(refused, raw, tmp_path):
 def test_inventory_of_empty_geometries_alone(refused, raw, tmp_path):
     path = saved(tmp_path / "empty.gpkg", [shapely.Polygon(), None])
     line = refused("scene", *inputs(raw, path), "--out", tmp_path / "scene")
-    assert line == f"{path}: all 2 geometries are empty; give the inventory that has the polygons"
+    assert line == f"{path}: 2 features have empty geometries; give the inventory that has the polygons"
 
 
 def test_inventory_of_polygons_without_an_area_alone(refused, raw, tmp_path):

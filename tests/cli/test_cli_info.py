@@ -100,7 +100,7 @@ STUDY = {
 def test_study_in_words_and_as_json(tmp_path):
     (tmp_path / "study.json").write_text(json.dumps(STUDY))
     text = run(tmp_path).stdout
-    assert "paper, 2 rows, 1 seeds, 6 test blocks" in text
+    assert "paper, 2 rows, 1 seed, 6 test blocks" in text
     assert "test F1 0.600 (0.500 to 0.700)" in text
     assert "test F1 undefined" in text
     assert "no claims: one seed proves nothing" in text
@@ -155,7 +155,7 @@ def test_search_in_words_and_as_json(tmp_path):
     search = {"format": 1, "best": "trials/002", "table": [trial | scores]}
     (tmp_path / "search.json").write_text(json.dumps(search))
     text = run(tmp_path).stdout
-    assert "1 trials, the best in trials/002" in text
+    assert "1 trial, the best in trials/002" in text
     assert "The test part was not looked at" in text
     [head] = [line for line in text.splitlines() if "| trial |" in line]
     columns = head.split(" | ")

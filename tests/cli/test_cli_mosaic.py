@@ -29,7 +29,7 @@ def test_joins_maps_and_says_what_it_joined(tmp_path):
     assert content["counts"] == {"landslides": 1, "area_m2": 10_000.0, "joined": 1, "joined_parts": 2}
     assert set(content["files"]) == {"landslides.gpkg", "landslides.parquet", "probability.vrt", "items.json"}
     again = mosaic(tmp_path / "maps/a", tmp_path / "maps/b", "--out", tmp_path / "m")
-    assert "1 landslides, 0.010 km², from 2 maps; 1 were joined from 2 polygons of several maps" in again.stdout
+    assert "1 landslide, 0.010 km², from 2 maps; 1 was joined from 2 polygons of several maps" in again.stdout
 
 
 def test_mistakes_get_one_line(tmp_path):

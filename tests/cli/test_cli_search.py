@@ -33,7 +33,7 @@ learning_rate = [1e-4, 1e-3, 1e-2]
 def test_trials_are_listed_made_and_handed_on(landslip, config, tmp_path):
     code, out, err = landslip("search", config, "--out", tmp_path / "out", "--dry-run")
     assert (code, err) == (0, "")
-    assert out.splitlines()[-1] == "2 trials of 1 epochs"
+    assert out.splitlines()[-1] == "2 trials of 1 epoch"
     assert not (tmp_path / "out").exists()
     code, out, err = landslip("search", config, "--out", tmp_path / "out", "--json", "--quiet")
     assert (code, err) == (0, "")

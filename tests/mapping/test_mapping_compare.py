@@ -88,7 +88,7 @@ def test_polygons_add_up_and_missed_landslides_are_named(scene, tmp_path):
     # one of 100 and one of 25 pixels; those of unknown label or without image do not count
     assert [c["mapped"] for c in content["per_landslide"]["classes"]] == [0, 1, 1, 0]
     assert content["per_landslide"]["overall"]["found_half"] == 1
-    assert "of 2 landslides of the inventory 1 were touched" in found.summary
+    assert "of 2 landslides of the inventory 1 was touched" in found.summary
 
 
 def test_scores_can_be_kept_to_an_area_or_out_of_it(scene, tmp_path):

@@ -438,7 +438,7 @@ def test_areas_that_cannot_be(tmp_path):
         FetchConfig(event=EVENT, aoi=str(tmp_path / "none.gpkg")).area()
     points = tmp_path / "points.geojson"
     geopandas.GeoDataFrame(geometry=[shapely.Point(142, 42)], crs=4326).to_file(points)
-    with pytest.raises(InputError, match="features are points, and the area of interest must be areas"):
+    with pytest.raises(InputError, match="1 of 1 feature is a point, and the area of interest must be areas"):
         FetchConfig(event=EVENT, aoi=str(points)).area()
     huge = tmp_path / "huge.geojson"
     geopandas.GeoDataFrame(geometry=[shapely.box(120, 20, 150, 50)], crs=4326).to_file(huge)

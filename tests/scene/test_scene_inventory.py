@@ -140,12 +140,12 @@ def test_hygiene_counts_and_says_everything(tmp_path):
         "1 outside the scene",
         "1 with invalid rings repaired (area changed by 5000 m²)",
         "2 more landslides from multi-part features",
-        "1 slivers dropped",
+        "1 sliver dropped",
         "2 duplicates dropped",
         "3 pairs overlap (3300 m²): merged in the mask, kept apart in the scores",
-        "1 reach beyond the scene's edge",
+        "1 reaches beyond the scene's edge",
         "2 smaller than a pixel",
-        "1 hold no pixel centre",
+        "1 holds no pixel centre",
         "1 wholly under others",
     ):
         assert words in said
@@ -315,10 +315,10 @@ def test_an_unknown_encoding_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("shapes", "says"),
     [
-        ([shapely.Point(X + 50, Y - 50)], "1 of 1 features are points.*buffer the points"),
+        ([shapely.Point(X + 50, Y - 50)], "1 of 1 feature is a point,.*buffer the points"),
         (
             [THREE[0], shapely.LineString([(X, Y), (X + 9, Y)])],
-            "1 of 2 features are lines.*into polygons",
+            "1 of 2 features is a line,.*into polygons",
         ),
         ([shapely.Point(X, Y), shapely.LineString([(X, Y), (X + 9, Y)])], "2 of 2 features are points and lines"),
     ],
@@ -388,7 +388,7 @@ def broken(tmp_path: Path) -> dict[str, tuple]:
         "text": (text, InputError, "not a readable vector file"),
         "empty file": (tmp_path / "zero.gpkg", InputError, "the file is empty"),
         "no features": (nothing, InputError, "holds no features"),
-        "only empties": (empties, InputError, "all 1 geometries are empty"),
+        "only empties": (empties, InputError, "1 feature has an empty geometry"),
         "table": (table, InputError, "without geometries"),
         "part": (tmp_path / "parts.dbf", InputError, r"one part of a shapefile; give its \.shp"),
         "no crs": (no_prj, CRSMismatchError, "no coordinate reference system; assign the right one"),

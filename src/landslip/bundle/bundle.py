@@ -17,6 +17,7 @@ from landslip.bundle.tensors import checksum_of_data, read_tensors, tensors_as_b
 from landslip.errors import ConfigError, FormatError, ModelError
 from landslip.files import FORMAT, atomic_path, places, read_complete, sha256, write_json
 from landslip.recipe import Recipe
+from landslip.wording import counted
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -141,8 +142,8 @@ class Bundle:
             raise FormatError(message)
         if layers != len(bundle.recipe.layers):
             message = (
-                f"{described}: the network takes {layers} layers, its recipe has {len(bundle.recipe.layers)}; "
-                "the run is damaged, train it again"
+                f"{described}: the network takes {counted(layers, 'layer')}, its recipe has "
+                f"{len(bundle.recipe.layers)}; the run is damaged, train it again"
             )
             raise FormatError(message)
         bundle = replace(bundle, state=read_tensors(weights))
@@ -206,8 +207,9 @@ class Bundle:
             more = [k for k in self.state if k not in own]
             message = (
                 f"the weights are of another architecture than {self.architecture['name']} with "
-                f"{self.architecture['in_channels']} layers ({len(wrong)} tensors do not fit, {len(more)} are "
-                "too many); the run is damaged, train it again"
+                f"{counted(self.architecture['in_channels'], 'layer')} "
+                f"({counted(len(wrong), 'tensor does', 'tensors do')} not fit, {len(more)} too many); the run is "
+                "damaged, train it again"
             )
             raise FormatError(message) from error
         return network.eval()

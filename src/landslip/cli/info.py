@@ -9,6 +9,7 @@ import typer
 
 from landslip.cli.console import session
 from landslip.cli.options import Debug, Json, Quiet
+from landslip.wording import counted
 
 
 def command(
@@ -162,8 +163,8 @@ def _study(path: Path) -> tuple[dict[str, Any], str]:
     content = {"kind": "study", "path": str(path), **{key: study.get(key) for key in keys}, "rows": rows}
     lines = [
         f"study {path}: {study.get('title')}",
-        f"  design     {study.get('design')}, {len(rows)} rows, {len(study.get('seeds', []))} seeds, "
-        f"{study.get('blocks')} test blocks",
+        f"  design     {study.get('design')}, {counted(len(rows), 'row')}, "
+        f"{counted(len(study.get('seeds', [])), 'seed')}, {counted(study.get('blocks') or 0, 'test block')}",
         *(f"  {row['label']:<40} test F1 {_estimate(row['f1'])}" for row in rows),
     ]
     if not study.get("claims", False) and study.get("claims_reason"):
@@ -219,7 +220,7 @@ def _search(path: Path) -> tuple[dict[str, Any], str]:
 
     found = read_complete(path, "search.json", what="search")
     table = as_markdown(found["table"], list(found["table"][0]["settings"])).rstrip()
-    lines = f"search {path}: {len(found['table'])} trials, the best in {found['best']}"
+    lines = f"search {path}: {counted(len(found['table']), 'trial')}, the best in {found['best']}"
     return {"kind": "search", "path": str(path)} | found, f"{lines}\n\n{table}"
 
 

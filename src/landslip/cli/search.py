@@ -9,6 +9,7 @@ import typer
 
 from landslip.cli.console import session
 from landslip.cli.options import Debug, Json, Quiet, Resume
+from landslip.wording import counted
 
 
 def command(
@@ -41,7 +42,10 @@ def command(
             check_trials(trials, layers_there(settings.tiles()))
             lines = [f"{trial.number}: {in_words(trial.settings)}" for trial in trials]
             content = {"trials": [trial.settings for trial in trials]}
-            console.result(content, "\n".join([*lines, f"{len(trials)} trials of {settings.train.epochs} epochs"]))
+            console.result(
+                content,
+                "\n".join([*lines, f"{counted(len(trials), 'trial')} of {counted(settings.train.epochs, 'epoch')}"]),
+            )
             return
         found = run_search(settings, out, resume=resume, progress=console.progress)
         text = as_markdown(found.table, list(settings.search.values))

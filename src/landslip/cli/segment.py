@@ -11,6 +11,7 @@ import typer
 from landslip.cli.console import session
 from landslip.cli.many import cluster_at, tell
 from landslip.cli.options import Dask, Debug, Json, Quiet, Resume
+from landslip.wording import counted
 
 
 class Format(StrEnum):
@@ -121,7 +122,8 @@ def command(
             tell(console, "segmentations", done)
             return
         content = run(request, progress=console.progress)
-        text = f"{out}: {content['objects']:,} objects at scale {content['scale']:g} of {', '.join(content['layers'])}"
+        text = f"{out}: {counted(content['objects'], 'object', spec=',')} at scale {content['scale']:g} of "
+        text += ", ".join(content["layers"])
         console.result(content, text)
 
 

@@ -9,6 +9,7 @@ import typer
 
 from landslip.cli.console import session
 from landslip.cli.options import Debug, Json, OutFolder, Quiet
+from landslip.wording import counted
 
 
 def command(
@@ -46,6 +47,6 @@ def command(
                 "inventory": str(event.inventory),
                 "mapped_extent": str(event.mapped_extent),
             },
-            f"{event.folder}: {event.landslides} landslides on {100 * event.prevalence:.1f} % of "
+            f"{event.folder}: {counted(event.landslides, 'landslide')} on {100 * event.prevalence:.1f} % of "
             f"{settings.size_px} x {settings.size_px} pixels",
         )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from landslip.data.matching import match_tiles
 from landslip.data.tileset import UNKNOWN, Part, TileSet
+from landslip.wording import counted
 
 SCORED = (Part.TRAIN, Part.VALIDATION, Part.TEST)
 
@@ -234,6 +235,7 @@ def _about_repeats(tiles: TileSet) -> list[str]:
             names = (Part(pair[0]).name.lower(), Part(pair[1]).name.lower())
             repeats[names] = repeats.get(names, 0) + 1
     return [
-        f"{number} tiles of {other} occur in {one} too, pixel by pixel: the scores would be too good; drop the copies"
+        f"{counted(number, f'tile of {other} occurs', f'tiles of {other} occur')} in {one} too, pixel by pixel: the "
+        "scores would be too good; drop the copies"
         for (one, other), number in sorted(repeats.items())
     ]

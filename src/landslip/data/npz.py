@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from landslip.data.places import Places, band_names
 from landslip.errors import FormatError, InputError
 from landslip.files.arrays import open_arrays
+from landslip.wording import counted
 
 
 class NpzFile:
@@ -69,7 +70,8 @@ class NpzFile:
     def mask(self, index: int) -> NDArray[Any]:
         """Read the labels of one patch, as they are stored."""
         if len(self._mask) != self._count:
-            message = f"{self._path}: {len(self._mask)} masks for {self._count} images; give one for each"
+            masks, images = counted(len(self._mask), "mask"), counted(self._count, "image")
+            message = f"{self._path}: {masks} for {images}; give one for each"
             raise InputError(message)
         return np.asarray(self._mask[index])
 
@@ -95,6 +97,8 @@ class NpzFile:
     def _per_patch(self, arrays: dict[str, NDArray[Any]], key: str, default: NDArray[Any]) -> NDArray[Any]:
         array = arrays.get(key, default)
         if len(array) != self._count:
-            message = f"{self._path}: array {key!r} has {len(array)} values for {self._count} images"
+            message = (
+                f"{self._path}: array {key!r} has {counted(len(array), 'value')} for {counted(self._count, 'image')}"
+            )
             raise InputError(message)
         return array

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslip.errors import InputError
+from landslip.wording import counted
 
 LANDSLIDE4SENSE = (
     "coastal", "blue", "green", "red", "re1", "re2", "re3", "nir", "watervapour", "cirrus", "swir1", "swir2",
@@ -46,11 +47,13 @@ def band_names(given: Sequence[str] | None, count: int, where: object) -> tuple[
     """
     if given is None:
         if count not in _BY_COUNT:
-            message = f"{where}: {count} bands without names; add their names (.npz: an array 'bands')"
+            message = f"{where}: {counted(count, 'band')} without names; add their names (.npz: an array 'bands')"
             raise InputError(message)
         return _BY_COUNT[count]
     if len(given) != count or len(set(given)) != count:
-        message = f"{where}: {len(given)} band names for {count} bands, or a name twice; name each once"
+        message = (
+            f"{where}: {counted(len(given), 'band name')} for {counted(count, 'band')}, or a name twice; name each once"
+        )
         raise InputError(message)
     return tuple(given)
 

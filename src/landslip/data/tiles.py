@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from landslip.data.tileset import UNKNOWN, Part, TileSet
 from landslip.errors import ConfigError, InputError
 from landslip.windows import Window
+from landslip.wording import counted
 
 _MULTIPLE = 32
 _PLACES = 1 << 20
@@ -105,7 +106,7 @@ def tile_key(region: int, row: int, col: int, part: int) -> int:
 
 def _check_shapes(layers: Sequence[str], image: NDArray[np.float32], maps: list[NDArray[np.generic]]) -> None:
     if image.ndim != 3 or len(image) != len(layers):
-        message = f"image {image.shape} is not (layers, rows, cols) of {len(layers)} layers"
+        message = f"image {image.shape} is not (layers, rows, cols) of {counted(len(layers), 'layer')}"
         raise InputError(message)
     for array in maps:
         if array.shape != image.shape[1:]:

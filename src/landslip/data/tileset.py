@@ -18,6 +18,7 @@ from landslip.errors import LayerError, MissingInputError
 from landslip.files import atomic_path, check_format
 from landslip.files.arrays import open_arrays
 from landslip.recipe import Recipe
+from landslip.wording import counted
 
 
 class Part(IntEnum):
@@ -84,7 +85,7 @@ class TileSet:
         """Check that the arrays belong together."""
         n, layers, size, width = self.image.shape
         if layers != len(self.layers) or size != width:
-            message = f"image {self.image.shape} does not fit {len(self.layers)} layers of square tiles"
+            message = f"image {self.image.shape} does not fit {counted(len(self.layers), 'layer')} of square tiles"
             raise ValueError(message)
         for name in ("label", "landslide"):
             if getattr(self, name).shape != (n, size, size):

@@ -27,6 +27,7 @@ from landslip.recipe import Recipe
 from landslip.scene.store import Scene
 from landslip.scoring import Confusion, LandslideScores, ProbabilityHistogram, per_landslide
 from landslip.windows import Window, split_windows
+from landslip.wording import counted
 
 EVALUATION = "evaluation.json"
 
@@ -88,9 +89,10 @@ class Comparison:
                 line("landslides as mapped", self.pixels),
                 line("pixels at the model's threshold", self.raw),
                 line("pixels at 0.5", self.half),
-                f"of {overall.mapped} landslides of the inventory {overall.found_any} were touched, "
-                f"{overall.found_half} found by half; of {overall.predicted} predicted ones {overall.real_any} "
-                "touch a landslide of the inventory",
+                f"of {counted(overall.mapped, 'landslide')} of the inventory "
+                f"{counted(overall.found_any, 'was', 'were')} touched, {overall.found_half} found by half; "
+                f"of {counted(overall.predicted, 'predicted one')} "
+                f"{counted(overall.real_any, 'touches', 'touch')} a landslide of the inventory",
             ]
         )
 

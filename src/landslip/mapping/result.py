@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from landslip.files import read_complete
+from landslip.wording import counted
 
 MAP_JSON = "map.json"
 LOG_JSON = "log.json"
@@ -55,7 +56,7 @@ class MapResult:
         """What was found, in a line or two."""
         areas, counts = self.content["areas_m2"], self.content["counts"]
         text = (
-            f"{counts['landslides']} landslides, {areas['landslides'] / 1e6:.3f} km² of "
+            f"{counted(counts['landslides'], 'landslide')}, {areas['landslides'] / 1e6:.3f} km² of "
             f"{areas['mapped'] / 1e6:.3f} km² mapped"
         )
         missing = [f"{reason} {area / 1e6:.3f} km²" for reason, area in areas["unmapped"].items()]

@@ -16,6 +16,7 @@ from typing import Literal
 from landslip.errors import InputError
 from landslip.report.model import FEWEST_BLOCKS, Comparison, Effect, Row, Study
 from landslip.report.words import capital, count, difference, listed, number, within
+from landslip.wording import counted
 
 Verdict = Literal[
     "nothing claimed", "data ahead", "network ahead", "ahead without gain", "no difference supported", "listed"
@@ -79,7 +80,7 @@ def reasons_against_claims(study: Study) -> list[str]:
         )
     if study.blocks is not None and study.blocks < FEWEST_BLOCKS:
         found.append(
-            f"the test part has {count(study.blocks)} spatial block{'s' if study.blocks != 1 else ''}, fewer than the "
+            f"the test part has {counted(study.blocks, 'spatial block', shown=count(study.blocks))}, fewer than the "
             f"{FEWEST_BLOCKS} that a trustworthy interval needs, so this study claims no difference between its rows"
         )
     if not any(found.difference.has_interval for found in study.comparisons):
@@ -174,7 +175,7 @@ def why_open(study: Study, found: Comparison) -> str:
     n = len(study.comparisons)
     return (
         f"the difference ({difference(d)}) does not outlast the correction for "
-        f"{count(n)} comparison{'s' if n != 1 else ''} (p = {number(found.p_holm or 0, 2)})"
+        f"{counted(n, 'comparison', shown=count(n))} (p = {number(found.p_holm or 0, 2)})"
     )
 
 
@@ -288,5 +289,5 @@ def _of_effects(effects: tuple[Effect, ...]) -> Answer:
         names.append(f"{count(len(chosen) - MOST_NAMED)} more")
     first = f"Averaged over the whole grid, F1 is moved by {listed(names)}."
     left = len(effects) - len(chosen)
-    second = f"For {count(left)} other change{'s' if left != 1 else ''} no effect is supported." if left else ""
+    second = f"For {counted(left, 'other change', shown=count(left))} no effect is supported." if left else ""
     return Answer("listed", first, second or "No other change was tried.")

@@ -8,6 +8,7 @@ from typing import Any
 from landslip.report.model import Study
 from landslip.report.tables import Cell, Table
 from landslip.report.words import capital, number, percent, sentence, thousands
+from landslip.wording import counted
 
 _DATES = {"post": "Image after the event", "pre": "Image before the event", "event": "Event"}
 
@@ -54,7 +55,11 @@ def _area_facts(area: dict[str, Any], pixel_m: float | None) -> list[tuple[str, 
     dates = area.get("dates") or {}
     found += [(_DATES.get(name, _name(name)), plain(value)) for name, value in dates.items() if not _empty(value)]
     if inventory := area.get("inventory"):
-        words = [f"{plain(inventory['polygons'])} polygons"] if "polygons" in inventory else []
+        words = (
+            [counted(inventory["polygons"], "polygon", shown=plain(inventory["polygons"]))]
+            if "polygons" in inventory
+            else []
+        )
         if "landslide_pixels" in inventory:
             words.append(f"{plain(inventory['landslide_pixels'])} of {plain(inventory['known_pixels'])} known pixels")
         found.append(("Inventory", ", ".join(words) or plain(inventory.get("file"))))

@@ -25,6 +25,7 @@ from landslip.report.mosaic import (
     true_color,
 )
 from landslip.report.style import PART_COLORS
+from landslip.wording import counted
 
 _PART_COLOR: Final = {
     Part.TRAIN: PART_COLORS["train"],
@@ -244,5 +245,5 @@ def tile_picture(
         share = 100 * float((tiles.label[index] == 1).mean())
         return Picture(title, f"Test tile in true colour, {share:.1f} % of it mapped as landslide.", pixels, exact=True)
     hits, misses, alarms = (int((found == value).sum()) for value in (HIT, MISS, FALSE_ALARM))
-    alt = f"{title}: {hits} pixels hit, {misses} missed, {alarms} false alarms."
+    alt = f"{title}: {counted(hits, 'pixel')} hit, {misses} missed, {counted(alarms, 'false alarm')}."
     return Picture(title, alt, paint_classes(color, found, valid), exact=True)

@@ -7,6 +7,7 @@ from typing import Any
 from landslip.report.model import FEWEST_BLOCKS, Study, Transfer
 from landslip.report.tables import Cell, Table, figure, word
 from landslip.report.words import count, number, percent, signed
+from landslip.wording import counted
 
 
 def transfer_tables(study: Study) -> list[Table]:
@@ -28,7 +29,7 @@ def _matrix(found: Transfer, index: int, label: str) -> Table:
         rows.append(tuple(cells))
     heads = [f"tested on {place}" for place in found.places]
     if found.blocks:
-        heads = [f"{head} ({n} block{'s' if n != 1 else ''})" for head, n in zip(heads, found.blocks, strict=True)]
+        heads = [f"{head} ({counted(n, 'block')})" for head, n in zip(heads, found.blocks, strict=True)]
     caption = f"F1. {found.title}." if found.title else f"F1 of the {label} trained on one place and tested on another."
     if found.seeds < 2:
         caption += " One seed: no intervals."

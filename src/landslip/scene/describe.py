@@ -10,6 +10,7 @@ from pyproj import Transformer
 
 from landslip.rasters import open_raster, read_reduced
 from landslip.scene.store import BANDS, Scene
+from landslip.wording import counted
 
 SAMPLE = 1000
 """Statistics are taken from an overview of about this many pixels a side; they are rounded accordingly."""
@@ -131,6 +132,6 @@ def _inventory_lines(content: dict[str, Any]) -> list[str]:
     inventory = content["inventory"]
     extent = inventory["mapped_extent"] or "no mapped extent: all else counts as free of landslides"
     return [
-        f"  inventory  {inventory['file']}: {inventory['polygons']} landslides, "
+        f"  inventory  {inventory['file']}: {counted(inventory['polygons'], 'landslide')}, "
         f"{100 * inventory['prevalence']:.2f} % of {inventory['known_pixels']} labelled pixels ({extent})"
     ]

@@ -17,6 +17,7 @@ from landslip.scene.images.sources import ReadOptions, read_images
 from landslip.scene.mosaic import Mosaic
 from landslip.scene.remarks import Remarks
 from landslip.scene.target import choose_grid
+from landslip.wording import counted
 
 if TYPE_CHECKING:
     from landslip.scene.inventory import Inventory, MappedExtent
@@ -88,7 +89,7 @@ def _estimate_shift(post: list[Image], pre: list[Image], grid: Grid, config: Sce
     elif not config.coregister and np.hypot(shift.rows, shift.cols) > NOTEWORTHY_PX:
         remarks.add(
             f"the pre-event image lies {shift.rows:.2f} pixels down and {shift.cols:.2f} right of the image "
-            f"({shift.blocks} places, spread {shift.spread:.2f}); give --coregister to move it back"
+            f"({counted(shift.blocks, 'place')}, spread {shift.spread:.2f}); give --coregister to move it back"
         )
     return shift
 

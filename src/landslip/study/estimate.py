@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from landslip.wording import counted
+
 
 @dataclass(frozen=True)
 class RowEstimate:
@@ -103,7 +105,7 @@ class Estimate:
         if begun:
             left = self.runs - self.finished
             ahead = f"{left} left: {told}" if left else "none is left"
-            told = f"{self.finished} of {self.runs} runs finished, {ahead}"
+            told = f"{self.finished} of {counted(self.runs, 'run')} finished, {ahead}"
         lines += ["", f"{told}; {memory}", *self.remarks]
         return "\n".join(lines)
 

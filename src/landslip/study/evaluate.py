@@ -27,6 +27,7 @@ from landslip.recipe import Recipe
 from landslip.scoring import ProbabilityHistogram, calibration, per_landslide
 from landslip.study.config import DataConfig
 from landslip.study.sources import open_source
+from landslip.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +60,9 @@ class Evaluation:
             lines.append(f"{label}: {shown}")
         overall = self.content["landslides"]["overall"]
         lines.append(
-            f"of {overall['mapped']} landslides {overall['found_any']} were touched, {overall['found_half']} found by "
-            f"half; of {overall['predicted']} predicted ones {overall['real_any']} touch a mapped one"
+            f"of {counted(overall['mapped'], 'landslide')} {counted(overall['found_any'], 'was', 'were')} touched, "
+            f"{overall['found_half']} found by half; of {counted(overall['predicted'], 'predicted one')} "
+            f"{counted(overall['real_any'], 'touches', 'touch')} a mapped one"
         )
         return "\n".join(lines)
 

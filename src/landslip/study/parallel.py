@@ -24,6 +24,7 @@ from landslip.files import sha256
 from landslip.progress import SILENT, Progress
 from landslip.study.predictions import SCORES
 from landslip.study.runs import Run, execute
+from landslip.wording import counted
 
 _NAMED = 3
 """Failures that a message tells of in full."""
@@ -120,8 +121,8 @@ def make_runs(cluster: Cluster | None, works: Sequence[Work], study: Path, progr
     if failed:
         more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
         message = (
-            f"{len(failed)} of {len(jobs)} runs failed, the others are finished: {'; '.join(failed[:_NAMED])}{more}; "
-            "mend it and go on with --resume"
+            f"{len(failed)} of {counted(len(jobs), 'run')} failed, the others are finished: "
+            f"{'; '.join(failed[:_NAMED])}{more}; mend it and go on with --resume"
         )
         raise InputError(message)
 

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from landslip.wording import counted
+
 FEWEST_BLOCKS = 20
 """With fewer blocks in the test part a study claims nothing: the bootstrap would be too sure of itself."""
 
@@ -216,7 +218,7 @@ def claims(seeds: int, blocks: int) -> tuple[bool, str]:
     """
     if blocks < FEWEST_BLOCKS:
         return False, (
-            f"the test part has {blocks} spatial block{'s' * (blocks != 1)}, fewer than {FEWEST_BLOCKS}: "
+            f"the test part has {counted(blocks, 'spatial block')}, fewer than {FEWEST_BLOCKS}: "
             "too few to tell differences from chance, so nothing is claimed"
         )
     if seeds < 2:

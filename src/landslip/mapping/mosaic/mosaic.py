@@ -35,6 +35,7 @@ from landslip.mapping.result import MAP_JSON
 from landslip.mapping.show.style import landslide_style
 from landslip.mapping.show.writing import BATCH, Layer, geopackage_to_parquet, write_geopackage
 from landslip.progress import SILENT, Progress, Task
+from landslip.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +74,9 @@ class MosaicResult:
         """What it holds, in a line."""
         counts = self.content["counts"]
         return (
-            f"{counts['landslides']} landslides, {counts['area_m2'] / 1e6:.3f} km², from {len(self.content['maps'])} "
-            f"maps; {counts['joined']} were joined from {counts['joined_parts']} polygons of several maps"
+            f"{counted(counts['landslides'], 'landslide')}, {counts['area_m2'] / 1e6:.3f} km², from "
+            f"{counted(len(self.content['maps']), 'map')}; {counted(counts['joined'], 'was', 'were')} joined from "
+            f"{counted(counts['joined_parts'], 'polygon')} of several maps"
         )
 
 

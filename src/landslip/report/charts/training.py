@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from landslip.report.model import History, Study
 from landslip.report.style import PALETTE, Chart, Key, Panel
 from landslip.report.words import number
+from landslip.wording import counted
 
 
 def training_curves(study: Study) -> Chart | None:
@@ -36,7 +37,7 @@ def _training_panel(study: Study, history: History, loss_limit: float) -> Panel:
     last = {name: float(np.nanmean(values[:, -1])) for name, values in history.values.items()}
     told = ", ".join(f"{name.replace('_', ' ')} {number(value, 2)}" for name, value in last.items())
     epochs = int(history.epochs[-1])
-    alt = f"{label}: loss and F1 over {epochs} epoch{'s' if epochs != 1 else ''}. At the end, {told}."
+    alt = f"{label}: loss and F1 over {counted(epochs, 'epoch')}. At the end, {told}."
     return Panel(label, partial(_draw_training, history=history, loss_limit=loss_limit), alt, 300, 330)
 
 

@@ -33,6 +33,7 @@ from landslip.scene.fetch.search import search_items
 from landslip.scene.images.names import CLASSES, CORE
 from landslip.scene.images.stac import assets_of, choose_assets
 from landslip.scene.store import Scene
+from landslip.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -130,8 +131,8 @@ class _Chooser:
         when = f"{'after' if side == 'post' else 'before'} the event ({period[0]} to {period[1]})"
         if not passes:
             message = (
-                f"{config.stac}: {len(items)} images of {config.collection} {when} over the area, none with at most "
-                f"{config.max_cloud:g} % cloud; give more --days or a higher --max-cloud"
+                f"{config.stac}: {counted(len(items), 'image')} of {config.collection} {when} over the area, none with "
+                f"at most {config.max_cloud:g} % cloud; give more --days or a higher --max-cloud"
             )
             raise CoverageError(message)
         with self._progress.task(f"clouds {when.split(' (')[0]}", len(passes)) as task:

@@ -13,6 +13,7 @@ from scipy import ndimage
 from landslip.scene.inventory.burn import blocks_of
 from landslip.scene.inventory.landslides import Inventory
 from landslip.windows import Window
+from landslip.wording import counted
 
 BARE_BELOW = {"ndvi": 0.3, "ngrdi": 0.0}
 """A pixel is bare where its vegetation index is below this: sparse vegetation and soil have an NDVI under
@@ -71,8 +72,9 @@ class BareGround:
                 f"before the event {100 * self.surroundings:.0f} % of the landslides' surroundings were bare "
                 f"({self.index}): whether landslides are old cannot be told from this image"
             )
+        bare = f"{int(self.flagged.sum())} of {counted(len(self.share), 'landslide')}"
         return (
-            f"{int(self.flagged.sum())} of {len(self.share)} landslides lay on ground that was bare before the event "
+            f"{bare} lay on ground that was bare before the event "
             f"({self.index} below {BARE_BELOW[self.index]:g} on half of it): older ones perhaps, or no landslides"
         )
 

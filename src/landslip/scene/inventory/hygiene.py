@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from shapely import STRtree
 
 from landslip.grid import Grid
+from landslip.wording import counted
 
 Geometries = NDArray[np.object_]
 
@@ -72,29 +73,35 @@ class HygieneReport:
     @property
     def words(self) -> tuple[str, ...]:
         """Return one sentence for each thing that was found."""
-        said = [f"{self.kept} landslides from {self.read} features."]
-        for count, text in (
-            (self.empty, "{n} without a geometry dropped."),
-            (self.outside, "{n} outside the scene left out."),
-            (self.thinned, "{n} with very many vertices thinned to what a pixel can show."),
-            (
-                self.repaired,
-                f"{{n}} with invalid rings repaired (area changed by {self.repaired_area_change_m2:.0f} m²).",
-            ),
-            (self.split, "{n} more landslides from multi-part features, one for each part."),
-            (self.slivers, "{n} slivers dropped."),
-            (self.duplicates, "{n} duplicates dropped."),
+        said = [f"{counted(self.kept, 'landslide')} from {counted(self.read, 'feature')}."]
+        repaired, overlap = f"{self.repaired_area_change_m2:.0f} m²", f"{self.overlap_area_m2:.0f} m²"
+        for count, one, several, rest in (
+            (self.empty, "", "", "without a geometry dropped."),
+            (self.outside, "", "", "outside the scene left out."),
+            (self.thinned, "", "", "with very many vertices thinned to what a pixel can show."),
+            (self.repaired, "", "", f"with invalid rings repaired (area changed by {repaired})."),
+            (self.split, "more landslide", "", "from multi-part features, one for each part."),
+            (self.slivers, "sliver", "", "dropped."),
+            (self.duplicates, "duplicate", "", "dropped."),
             (
                 self.overlapping_pairs,
-                f"{{n}} pairs overlap ({self.overlap_area_m2:.0f} m²): merged in the mask, kept apart in the scores.",
+                "pair overlaps",
+                "pairs overlap",
+                f"({overlap}): merged in the mask, kept apart in the scores.",
             ),
-            (self.crossing_edge, "{n} reach beyond the scene's edge."),
-            (self.below_pixel, "{n} smaller than a pixel."),
-            (self.without_centre, "{n} hold no pixel centre and are burnt into all pixels that they touch."),
-            (self.hidden, "{n} wholly under others in the raster of landslides."),
+            (self.crossing_edge, "reaches", "reach", "beyond the scene's edge."),
+            (self.below_pixel, "", "", "smaller than a pixel."),
+            (
+                self.without_centre,
+                "holds no pixel centre and is burnt into all pixels that it touches.",
+                "hold no pixel centre and are burnt into all pixels that they touch.",
+                "",
+            ),
+            (self.hidden, "", "", "wholly under others in the raster of landslides."),
         ):
             if count:
-                said.append(text.format(n=count))
+                words = counted(count, one, several) if one else str(count)
+                said.append(f"{words} {rest}".rstrip())
         return tuple(said)
 
 

@@ -20,6 +20,7 @@ from landslip.errors import CRSMismatchError, InputError
 from landslip.files import require_file
 from landslip.files.places import address_of, nearby
 from landslip.grid import read_crs
+from landslip.wording import counted
 
 POLYGONS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 
@@ -172,7 +173,8 @@ def _require_areas(path: Path, what: str, geometries: NDArray[np.object_]) -> No
     kinds = shapely.get_type_id(geometries)
     present = ~shapely.is_missing(geometries) & ~shapely.is_empty(geometries)
     if not present.any():
-        message = f"{path}: all {len(kinds)} geometries are empty; give the {what} that has the polygons"
+        features = counted(len(kinds), "feature has an empty geometry", "features have empty geometries")
+        message = f"{path}: {features}; give the {what} that has the polygons"
         raise InputError(message)
     collections = kinds == shapely.GeometryType.GEOMETRYCOLLECTION
     other = present & ~np.isin(kinds, POLYGONS) & ~collections
@@ -185,8 +187,9 @@ def _require_areas(path: Path, what: str, geometries: NDArray[np.object_]) -> No
         "lines": "close the lines into polygons (QGIS: Lines to polygons)",
         "points and lines": "keep the polygons only, or turn the others into polygons",
     }[kind]
-    counted = f"{int(other.sum())} of {int(present.sum())} features"
-    message = f"{path}: {counted} are {kind}, and the {what} must be areas; {remedy}"
+    share = f"{int(other.sum())} of {counted(int(present.sum()), 'feature')}"
+    found = f"is a {kind.removesuffix('s')}" if other.sum() == 1 else f"are {kind}"
+    message = f"{path}: {share} {found}, and the {what} must be areas; {remedy}"
     raise InputError(message)
 
 

@@ -17,6 +17,7 @@ from landslip.study.transfer.matrix import Record, matrix
 from landslip.study.transfer.places import Place, make_places, rows_that_travel
 from landslip.study.transfer.runs import continuations, runs_at
 from landslip.study.transfer.warning import warning_against_drop
+from landslip.wording import counted
 
 
 def run_transfer(
@@ -63,7 +64,7 @@ def run_transfer(
                     task.advance()
             entries.append(matrix(row, places, records, folder, config, "as it is"))
             if tuned:
-                title = f"after fine-tuning on {config.transfer_tiles} tiles of the target"
+                title = f"after fine-tuning on {counted(config.transfer_tiles, 'tile')} of the target"
                 tuned_entries.append(matrix(row, places, tuned, folder, config, title))
     for entry in entries:
         entry["warning"] = warning_against_drop(entry)
