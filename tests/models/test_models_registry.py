@@ -4,9 +4,11 @@ import socket
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from landslip.errors import ModelError
 from landslip.models import build_model, model_names, parameter_counts
+from landslip.models.registry import output_bias
 
 SMALL = {"unet": {"width": 4}, "resunet34": {}, "attention-resunet34": {}, "smp:fpn-resnet18": {}}
 
@@ -50,6 +52,31 @@ def test_every_parameter_has_a_part_in_the_result():
         network(torch.randn(2, 3, 64, 64)).square().mean().backward()
         idle = [key for key, p in network.named_parameters() if p.grad is None or not p.grad.any()]
         assert not idle, name
+
+
+@pytest.mark.parametrize(
+    "name", ["unet", "resunet34", "attention-resunet34", "smp:unet-efficientnet-b0", "smp:fpn-resnet18"]
+)
+def test_a_network_begins_with_the_answer_it_is_given(name):
+    torch.manual_seed(0)
+    network = build_model(name, 3, prior=0.03)
+    assert torch.sigmoid(output_bias(network)).item() == pytest.approx(0.03)
+    with torch.inference_mode():
+        logits = network.eval()(torch.zeros(1, 3, 64, 64))
+        output_bias(network).data.zero_()
+        torch.testing.assert_close(network(torch.zeros(1, 3, 64, 64)) - logits, torch.full_like(logits, 3.4761))
+
+
+def test_weights_of_a_whole_network_bring_their_own_beginning(tmp_path):
+    donor = build_model("unet", 3, width=2)
+    save_file(donor.state_dict(), tmp_path / "all.safetensors")
+    taken = build_model("unet", 3, width=2, prior=0.03, weights=tmp_path / "all.safetensors")
+    assert torch.equal(output_bias(taken), output_bias(donor))
+
+
+def test_a_network_without_a_bias_to_set_is_told():
+    with pytest.raises(ModelError, match="no last convolution with a bias; leave prior out"):
+        output_bias(torch.nn.Conv2d(3, 1, 1, bias=False))
 
 
 def test_attention_weights_lie_between_0_and_1_and_scale_the_skip():

@@ -164,6 +164,17 @@ def test_one_network_trains_from_the_weights_of_another_run(trained, tiles, run_
     assert fit(tiles, config, run_folder).scores["validation"]["at_threshold"]["f1"] > 0.8
 
 
+@pytest.mark.parametrize(("settings", "times"), [({}, 1), ({"positive_weight": 0.3}, 0.3)])
+def test_training_begins_with_the_share_of_landslide_as_the_answer(tiles, run_folder, settings, times):
+    small = {"model_options": {"width": 4}, "epochs": 1, "batch": 4, "learning_rate": 1e-9, "device": "cpu"}
+    share = tiles.of(Part.TRAIN).prevalence()
+    odds = times * share / (1 - share)
+    bias = fit(tiles, TrainConfig(**small, **settings), run_folder).state["head.bias"].item()
+    assert bias == pytest.approx(np.log(odds), abs=1e-4)
+    plain = fit(tiles, TrainConfig(**small, prior_bias=False), run_folder.with_name("plain"))
+    assert abs(plain.state["head.bias"].item()) < 0.6 < abs(bias)  # as torch draws it: within 1/√4
+
+
 def _without(tiles, part):
     return tiles.subset(tiles.part != part)
 

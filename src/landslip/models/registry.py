@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from landslip.errors import ModelError
 from landslip.models.blocks import check_input
@@ -82,6 +83,7 @@ def build_model(
     weights: str | os.PathLike[str] | None = None,
     freeze_encoder: bool = False,
     layers: Sequence[str] | None = None,
+    prior: float | None = None,
     **options: Any,  # noqa: ANN401 - each network has its own
 ) -> nn.Module:
     """Build a network that turns ``(n, in_channels, h, w)`` into logits ``(n, 1, h, w)``.
@@ -105,6 +107,10 @@ def build_model(
         and, unless there are exactly three layers, its first convolution. Needs weights.
     layers
         Names of the layers, by which a first convolution that knows bands by name is adapted.
+    prior
+        Probability that the network begins with everywhere, between 0 and 1: the bias of its last convolution is set
+        to its log odds (Lin et al. 2017, arXiv:1708.02002, section 4.1), unless ``weights`` bring one. None: as it
+        is drawn.
     **options
         Of the network: ``width`` of ``unet``, ``decoder`` of the ResNet-34 ones, any of the library's for
         ``smp:``.
@@ -128,11 +134,28 @@ def build_model(
     model = _build(name, network, in_channels, options)
     model.in_channels = in_channels  # type: ignore[assignment]  # modules take plain attributes too
     model.register_forward_pre_hook(check_input)
+    if prior is not None:
+        output_bias(model).data.fill_(math.log(prior / (1 - prior)))
     if wanted is not None:
         load_weights(model, wanted, encoder_name=network.encoder, layers=layers)
     if freeze_encoder and wanted is not None:
         freeze(model, stem=stem_fits(wanted, in_channels, layers))
     return model
+
+
+def output_bias(network: nn.Module) -> Tensor:
+    """Find the bias of the last convolution, the one that gives the logits.
+
+    Raises
+    ------
+    ModelError
+        It has none.
+    """
+    head = [one for one in network.modules() if isinstance(one, nn.Conv2d) and one.out_channels == 1]
+    if not head or head[-1].bias is None:
+        message = "this network has no last convolution with a bias; leave prior out (prior_bias = false)"
+        raise ModelError(message)
+    return head[-1].bias
 
 
 def _find(name: str) -> Network:

@@ -116,7 +116,7 @@ def work(tiles: TileSet, order: Order, world: World, progress: Progress) -> Bund
     """Do the part of one process: all of them train, the first scores and writes what ends the run."""
     setup = _Setup.of(tiles, order.config, world)
     with _own_randomness(setup.device):
-        network = _network(order.config, setup.recipe)
+        network = _network(order.config, setup.recipe, _prior(tiles, order.config))
         if world.rank:
             _train(network, setup, order, world, UNTRACKED, progress)
             return None
@@ -195,7 +195,17 @@ def _begin(out: Path, record: Record, *, resume: bool) -> Bundle | None:
     return None
 
 
-def _network(config: TrainConfig, recipe: Recipe) -> nn.Module:
+def _prior(tiles: TileSet, config: TrainConfig) -> float | None:
+    """Return the share of landslide in the training pixels, as the loss weighs them."""
+    if not config.prior_bias:
+        return None
+    chosen = tiles.part == Part.TRAIN
+    share = float((tiles.label[chosen][tiles.counted()[chosen]] == 1).mean())
+    odds = share / max(1 - share, 1e-6) * config.positive_weight
+    return odds / (1 + odds)
+
+
+def _network(config: TrainConfig, recipe: Recipe, prior: float | None) -> nn.Module:
     torch.manual_seed(integer(config.seed, 0, purpose=3))
     network = build_model(
         config.model,
@@ -203,6 +213,7 @@ def _network(config: TrainConfig, recipe: Recipe) -> nn.Module:
         weights=config.weights,
         freeze_encoder=config.freeze_encoder,
         layers=recipe.layers,
+        prior=prior,
         **config.model_options,
     )
     counts = parameter_counts(network)
