@@ -122,7 +122,7 @@ def test_dates_and_the_date_line(tmp_path, validate, caplog):
     result = mosaic_maps([tmp_path / "maps"], tmp_path / "m")
     items = {item["id"]: item for item in json.loads((result.folder / "items.json").read_text())["features"]}
     assert set(items) == {"span", "line"}
-    assert "1 maps (undated …) have no date and are not in items.json" in caplog.text
+    assert "1 map without a date (undated …) left out of items.json" in caplog.text
     assert items["span"]["properties"]["datetime"] is None
     assert items["span"]["properties"]["start_datetime"] == "2018-09-10T00:00:00Z"
     assert items["span"]["properties"]["end_datetime"] == "2018-09-12T23:59:59Z"

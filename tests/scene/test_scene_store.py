@@ -122,7 +122,7 @@ def test_description_has_the_numbers_of_the_pixels(scene):
     assert content["inventory"]["prevalence"] == pytest.approx(1200 / 8100, abs=1e-5)
     words = in_words(content)
     assert "96 x 96 pixels of 10 m" in words
-    assert "1 landslides, 14.81 % of 8100 labelled pixels (extent.gpkg)" in words
+    assert "1 landslide, 14.81 % of 8100 labelled pixels (extent.gpkg)" in words
     assert "simulated" not in words
     assert "simulated  yes: scores on it say nothing" in in_words(content | {"simulated": True})
     json.dumps(content, allow_nan=False)

@@ -142,8 +142,8 @@ def mosaic_maps(
         undated = [one.name for one in maps if not one.dates.get("post")]
         if undated:
             log.warning(
-                "%d maps (%s …) have no date and are not in %s, whose items need one; name dated images when the "
-                "scene is built", len(undated), undated[0], ITEMS,
+                "%s without a date (%s …) left out of %s, whose items need one; build the scene of dated images",
+                counted(len(undated), "map"), undated[0], ITEMS,
             )  # fmt: skip
         content = _content(maps, crs, config, tally, rasters)
         files = [GEOPACKAGE, *([PARQUET] if "parquet" in config.formats else []), *rasters, ITEMS]
