@@ -38,6 +38,7 @@ def a_study(
     return Study("Valley", design, rows, tuple(range(seeds)), blocks=blocks, comparisons=compared)
 
 
+LONGER = Row("longer", "Attention, steps as data-centric", "attention-control", scores={"test": {"f1": Estimate(0.69)}})
 AHEAD = ("data", "attention", 0.06, 0.02, 0.10)
 OPEN = ("data", "attention", 0.01, -0.03, 0.05)
 BEHIND = ("data", "attention", -0.06, -0.10, -0.02)
@@ -180,6 +181,33 @@ def test_control_row_says_whether_longer_training_explains_the_gain(
     assert first in told.first
     assert words in told.second
     assert "the same network trained for as many updates on the plain data" in told.second
+
+
+@pytest.mark.parametrize(
+    ("difference", "verdict", "words"),
+    [
+        ((0.05, 0.01, 0.09), "data ahead", "Better training data did more than a bigger network: "),
+        (
+            (0.01, -0.02, 0.04),
+            "ahead without gain",
+            "(+0.060, 95 % interval +0.020 to +0.100), and from an attention network trained for as many updates it is "
+            "not told (+0.010, 95 % interval −0.020 to +0.040).",
+        ),
+        (
+            (-0.05, -0.08, -0.02),
+            "ahead without gain",
+            "and trained for as many updates the attention network is better (the data-centric row −0.050, 95 % "
+            "interval −0.080 to −0.020).",
+        ),
+    ],
+)
+def test_a_lead_on_a_network_that_was_trained_less_is_no_gain_from_data(
+    difference: tuple[float, float, float], verdict: str, words: str
+) -> None:
+    study = a_study(AHEAD, DATA_GAINS, ("data", "longer", *difference))
+    told = answer(replace(study, rows=(*study.rows, replace(LONGER, seeds=study.seeds))))
+    assert told.verdict == verdict
+    assert words in told.first
 
 
 def test_control_row_is_not_mentioned_where_there_is_no_gain_to_explain() -> None:

@@ -5,7 +5,8 @@ seed, or fewer than twenty spatial blocks, nothing is claimed and the sentences 
 compared is fixed by their role before any score is seen, never picked by who came out best.
 
 That better training data (or a bigger network) did more takes two supported differences: against its rival,
-and against the plain baseline, without which nothing may have been gained at all.
+and against the plain baseline, without which nothing may have been gained at all. Where the study has the attention
+network trained for as many updates as the data-centric row, that row must be ahead of it too.
 """
 
 from __future__ import annotations
@@ -164,7 +165,19 @@ def _why_no_gain(study: Study, row: Row, baseline: Row | None) -> str:
     found = study.compare(row.name, control.name) if control else None
     if found is not None and found.supported and found.difference.value < 0:
         return "the same network trained as long on the plain data is better still"
-    return ""
+    return _rival_trained_as_long(study, row)
+
+
+def _rival_trained_as_long(study: Study, data: Row) -> str:
+    """Return what keeps the data-centric row from being ahead of an attention network that took as many updates."""
+    rival = study.by_role("attention-control") if data.role == "data" else None
+    found = study.compare(data.name, rival.name) if rival else None
+    if rival is None or found is None or (found.supported and found.difference.value > 0):
+        return ""
+    values = difference(found.difference)
+    if found.supported:
+        return f"trained for as many updates the attention network is better (the data-centric row {values})"
+    return f"from an attention network trained for as many updates it is not told ({values})"
 
 
 def why_open(study: Study, found: Comparison) -> str:

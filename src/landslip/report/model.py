@@ -17,7 +17,7 @@ MAPPED = "mapped landslides (inventory)"
 LAW = "inverse-gamma law (Malamud et al. 2004)"
 """Name of the curve that landslide areas follow on average, drawn for orientation."""
 
-Role = Literal["baseline", "model", "attention", "data", "control", "forest", "other"]
+Role = Literal["baseline", "model", "attention", "data", "control", "attention-control", "forest", "other"]
 """What a row stands for in the paper's question."""
 
 SUPPORTED_AT = 0.05

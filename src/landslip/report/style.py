@@ -49,12 +49,13 @@ ROLE_COLOR: Final = {
     "attention": "row-2",
     "data": "row-3",
     "control": "row-4",
+    "attention-control": "row-7",
     "forest": "row-5",
 }
 """Baseline grey, networks in blues, data in orange: the question in colour."""
 
-SPARE: Final = ("row-6", "row-7", "row-5", "row-1", "row-4", "row-2", "row-3", "row-0")
-DASHES: Final = {"control": (0, (4, 2)), "other": (0, (1.5, 1.5))}
+SPARE: Final = ("row-6", "row-5", "row-7", "row-1", "row-4", "row-2", "row-3", "row-0")
+DASHES: Final = {"control": (0, (4, 2)), "attention-control": (0, (4, 2)), "other": (0, (1.5, 1.5))}
 """Rows differ in line as well as in colour."""
 
 MAP_COLORS: Final = {"hit": "#4db8ff", "miss": "#ffe14d", "false_alarm": "#e0287d"}

@@ -17,8 +17,10 @@ from landslip.presets import is_named, preset
 from landslip.splits import SplitConfig
 from landslip.study.levers import Levers
 
-Role = Literal["baseline", "model", "attention", "data", "control", "forest", "other"]
-"""What a row stands for in the paper's question."""
+Role = Literal["baseline", "model", "attention", "data", "control", "attention-control", "forest", "other"]
+"""What a row stands for in the paper's question. ``control`` and ``attention-control``: the plain U-Net and the
+attention network for as many updates as the data-centric row, without which longer training is taken for better
+data."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
