@@ -15,19 +15,22 @@ def by_name(config, bands):
 def test_paper_design_with_everything_there():
     rows = by_name(StudyConfig(data=DATA), FULL)
     assert list(rows) == [
-        "unet", "resunet34", "attention-resunet34", "data-centric", "unet-steps", "data-centric-pre", "forest",
+        "unet", "resunet34", "attention-resunet34", "data-centric", "unet-steps", "attention-steps",
+        "data-centric-pre", "forest",
     ]  # fmt: skip
     base = ("blue", "green", "red", "nir", "slope")
     assert rows["unet"].layers == rows["resunet34"].layers == rows["unet-steps"].layers == base
     assert rows["data-centric"].layers == (*base, "ndvi", *(f"{name}_obj" for name in (*base, "ndvi")))
     assert rows["data-centric"].augment == "paper5"
     assert rows["unet"].augment == "none"
-    assert rows["unet-steps"].matched_to == "data-centric"
+    assert rows["unet-steps"].matched_to == rows["attention-steps"].matched_to == "data-centric"
+    assert rows["attention-steps"].model == rows["attention-resunet34"].model
     assert {"d_red", "d_ndvi"} <= set(rows["data-centric-pre"].layers)
     assert {row.role for row in rows.values()} == {
         "baseline",
         "model",
         "attention",
+        "attention-control",
         "data",
         "control",
         "other",

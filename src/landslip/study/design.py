@@ -137,6 +137,8 @@ def _paper(sets: dict[str, tuple[str, ...]]) -> list[RowConfig]:
                   augment="paper5"),
         RowConfig(name="unet-steps", label="U-Net, steps as data-centric", role="control", layers=base,
                   matched_to="data-centric"),
+        RowConfig(name="attention-steps", label=f"{_SHORT['attention-resunet34']}, steps as data-centric",
+                  role="attention-control", model="attention-resunet34", layers=base, matched_to="data-centric"),
     ]  # fmt: skip
     if "pre" in sets:
         rows.append(
