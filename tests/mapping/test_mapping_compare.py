@@ -10,7 +10,7 @@ import shapely
 
 from helpers.maps import Pixelwise, pixels_box, write_scene
 from landslip.bundle import Bundle
-from landslip.errors import FormatError, InputError
+from landslip.errors import FormatError, InputError, LayerError
 from landslip.mapping.compare import compare_map, evaluate_scene
 from landslip.mapping.config import MapConfig
 from landslip.mapping.ground import held_out, trained_here
@@ -186,6 +186,14 @@ def test_nothing_to_score_is_refused(tmp_path):
     red = np.full((40, 40), np.nan, np.float32)
     scene = write_scene(tmp_path / "scene", {"red": red}, landslides=[pixels_box(5, 5, 4, 4)])
     with pytest.raises(InputError, match=r"no pixel is both mapped and of known label .*; look at its mapped extent"):
+        evaluate_scene(MODEL, scene, tmp_path / "out", CONFIG)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_scene_without_a_band_of_the_run_is_refused(tmp_path):
+    blue = np.full((40, 40), 0.1, np.float32)
+    scene = write_scene(tmp_path / "scene", {"blue": blue}, landslides=[pixels_box(5, 5, 4, 4)])
+    with pytest.raises(LayerError, match="layer 'red' needs red, which the scene"):
         evaluate_scene(MODEL, scene, tmp_path / "out", CONFIG)
     assert not (tmp_path / "out").exists()
 

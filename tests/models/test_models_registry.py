@@ -55,16 +55,16 @@ def test_every_parameter_has_a_part_in_the_result():
 
 
 @pytest.mark.parametrize(
-    "name", ["unet", "resunet34", "attention-resunet34", "smp:unet-efficientnet-b0", "smp:fpn-resnet18"]
+    "name", ["unet", "resunet34", "attention-resunet34", "smp:unet-efficientnet-b0", "smp:pan-resnet18"]
 )
 def test_a_network_begins_with_the_answer_it_is_given(name):
     torch.manual_seed(0)
     network = build_model(name, 3, prior=0.03)
     assert torch.sigmoid(output_bias(network)).item() == pytest.approx(0.03)
     with torch.inference_mode():
-        logits = network.eval()(torch.zeros(1, 3, 64, 64))
+        logits = network.eval()(torch.zeros(1, 3, 128, 128))
         output_bias(network).data.zero_()
-        torch.testing.assert_close(network(torch.zeros(1, 3, 64, 64)) - logits, torch.full_like(logits, 3.4761))
+        torch.testing.assert_close(network(torch.zeros(1, 3, 128, 128)) - logits, torch.full_like(logits, 3.4761))
 
 
 def test_weights_of_a_whole_network_bring_their_own_beginning(tmp_path):
@@ -75,7 +75,7 @@ def test_weights_of_a_whole_network_bring_their_own_beginning(tmp_path):
 
 
 def test_a_network_without_a_bias_to_set_is_told():
-    with pytest.raises(ModelError, match="no last convolution with a bias; leave prior out"):
+    with pytest.raises(ModelError, match="no last convolution with a bias to begin with; set prior_bias = false"):
         output_bias(torch.nn.Conv2d(3, 1, 1, bias=False))
 
 

@@ -66,6 +66,15 @@ def test_head_for_other_classes_stays_fresh(tmp_path):
     torch.testing.assert_close(network.up[3][1][0].weight, other.up[3][1][0].weight)
 
 
+def test_a_bias_is_taken_with_its_weights_alone(tmp_path):
+    donor = build_model("resunet34", 3)
+    donor.head.bias.data.fill_(5.0)
+    save_file(donor.state_dict(), tmp_path / "donor.safetensors")
+    other = {"decoder": (128, 64, 32, 16, 4), "weights": tmp_path / "donor.safetensors"}
+    assert build_model("resunet34", 3, prior=0.5, **other).head.bias.item() == 0.0
+    assert build_model("resunet34", 3, prior=0.5, weights=tmp_path / "donor.safetensors").head.bias.item() == 5.0
+
+
 def test_run_folder_gives_its_weights(tmp_path):
     source = build_model("unet", 4, width=4)
     save_file(source.state_dict(), tmp_path / "model.safetensors")

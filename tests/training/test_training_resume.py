@@ -13,6 +13,7 @@ import pytest
 from landslip.bundle import Bundle
 from landslip.errors import ConfigError, FormatError, MissingInputError, OutputError
 from landslip.training import fit
+from landslip.training.record import Record
 
 RESULTS = ("model.safetensors", "model.json", "metrics.csv", "config.toml")
 
@@ -107,6 +108,14 @@ fit(TileSet.load({str(tmp_path / "tiles.npz")!r}), TrainConfig.from_dict({config
 def interrupted(tiles, config, folder):
     with pytest.raises(InterruptedTrainingError):
         fit(tiles, config, folder, progress=StopAfter(5))
+
+
+def test_a_setting_that_did_not_exist_yet_counts_as_what_was_done_without_it(config, tmp_path):
+    begun = Record({k: v for k, v in config.decisive().items() if k != "prior_bias"}, "data")
+    old = {"settings": begun.settings, "data": "data"}
+    Record(config.model_copy(update={"prior_bias": False}).decisive(), "data").require_same(old, tmp_path)
+    with pytest.raises(ConfigError, match="begun with prior_bias = False, now True; go back to it"):
+        Record(config.decisive(), "data").require_same(old, tmp_path)
 
 
 def test_resuming_with_other_settings_or_data_is_refused(tiles, config, run_folder):

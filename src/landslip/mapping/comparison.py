@@ -144,7 +144,9 @@ def require_scored(scene: Scene, area: Area, recipes: Sequence[Recipe]) -> None:
     InputError
         No pixel of known label in the area has valid bands.
     """
-    needed = [[name for name in bands_needed(recipe.layers) if name in scene.layers] for recipe in recipes]
+    needed = [bands_needed(recipe.layers) for recipe in recipes]
+    if any(name not in scene.layers for bands in needed for name in bands):
+        return  # no map can be made, which is told when it is tried
     for window in split_windows(scene.grid.shape, (BLOCK, scene.grid.cols)):
         labels = scene.labels(window)
         assert labels is not None  # checked before: the scene has an inventory

@@ -108,7 +108,7 @@ def build_model(
     layers
         Names of the layers, by which a first convolution that knows bands by name is adapted.
     prior
-        Probability that the network begins with everywhere, between 0 and 1: the bias of its last convolution is set
+        Probability about which the network's answers begin, between 0 and 1: the bias of its last convolution is set
         to its log odds (Lin et al. 2017, arXiv:1708.02002, section 4.1), unless ``weights`` bring one. None: as it
         is drawn.
     **options
@@ -151,11 +151,12 @@ def output_bias(network: nn.Module) -> Tensor:
     ModelError
         It has none.
     """
-    head = [one for one in network.modules() if isinstance(one, nn.Conv2d) and one.out_channels == 1]
-    if not head or head[-1].bias is None:
-        message = "this network has no last convolution with a bias; leave prior out (prior_bias = false)"
+    head = getattr(network, "segmentation_head", network)  # elsewhere the library's may have more of one channel
+    last = [one for one in head.modules() if isinstance(one, nn.Conv2d) and one.out_channels == 1]
+    if not last or last[-1].bias is None:
+        message = "this network has no last convolution with a bias to begin with; set prior_bias = false"
         raise ModelError(message)
-    return head[-1].bias
+    return last[-1].bias
 
 
 def _find(name: str) -> Network:

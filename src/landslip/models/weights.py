@@ -149,6 +149,10 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], *, source: str, unus
     if stem in found and found[stem].shape[1] != own[stem].shape[1]:
         found[stem] = adapt_stem(found[stem], own[stem].shape[1])
     fitting = {key: value for key, value in found.items() if value.shape == own[key].shape}
+    for key in [key for key in fitting if key.endswith(".bias")]:
+        weight = key.removesuffix("bias") + "weight"
+        if weight in own and weight not in fitting:
+            del fitting[key]  # a bias belongs to its weights
     needed = [key for key in own if _is_needed(key, has_encoder=hasattr(network, "encoder"))]
     needed = [key for key in needed if not key.startswith(unused)]
     missing = [key for key in needed if key not in fitting]

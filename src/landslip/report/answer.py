@@ -6,7 +6,7 @@ compared is fixed by their role before any score is seen, never picked by who ca
 
 That better training data (or a bigger network) did more takes two supported differences: against its rival,
 and against the plain baseline, without which nothing may have been gained at all. Where the study has the attention
-network trained for as many updates as the data-centric row, that row must be ahead of it too.
+network trained for as many updates as the data-centric row, that row must be ahead of this one as well.
 """
 
 from __future__ import annotations
@@ -134,6 +134,8 @@ def _data_or_network(
             f"{reason}."
         )
         return "ahead without gain", text
+    if ahead and (told := _rival_trained_as_long(study, data, rival, baseline, scores)):
+        return told
     if ahead:
         longer = ", or the longer training that comes with it," if _as_long(study, data) else ""
         return (
@@ -165,19 +167,30 @@ def _why_no_gain(study: Study, row: Row, baseline: Row | None) -> str:
     found = study.compare(row.name, control.name) if control else None
     if found is not None and found.supported and found.difference.value < 0:
         return "the same network trained as long on the plain data is better still"
-    return _rival_trained_as_long(study, row)
+    return ""
 
 
-def _rival_trained_as_long(study: Study, data: Row) -> str:
-    """Return what keeps the data-centric row from being ahead of an attention network that took as many updates."""
-    rival = study.by_role("attention-control") if data.role == "data" else None
-    found = study.compare(data.name, rival.name) if rival else None
-    if rival is None or found is None or (found.supported and found.difference.value > 0):
-        return ""
+def _rival_trained_as_long(
+    study: Study, data: Row, rival: Row, baseline: Row | None, scores: str
+) -> tuple[Verdict, str] | None:
+    """Tell of an attention network that took as many updates as the data-centric row, where that is not ahead of it."""
+    longer = study.by_role("attention-control")
+    found = study.compare(data.name, longer.name) if longer else None
+    if longer is None or found is None or (found.supported and found.difference.value > 0):
+        return None
+    led = f"{scores}, but trained for as many updates as the data-centric row, it has {number(_f1(longer))}"
     values = difference(found.difference)
-    if found.supported:
-        return f"trained for as many updates the attention network is better (the data-centric row {values})"
-    return f"from an attention network trained for as many updates it is not told ({values})"
+    if not found.supported:
+        return "no difference supported", (
+            "The study supports no difference between better training data and a bigger network that is trained as "
+            f"long: {led}, and {why_open(study, found)}."
+        )
+    if _why_no_gain(study, longer, baseline):
+        return "ahead without gain", (
+            f"The {within(data.label)} is ahead of the {within(rival.label)} only because that was trained less: {led} "
+            f"(the data {values})."
+        )
+    return "network ahead", f"A bigger network, trained as long, did more than better data: {led} (the data {values})."
 
 
 def why_open(study: Study, found: Comparison) -> str:

@@ -118,6 +118,7 @@ def try_network(who: str, train: TrainConfig, layers: tuple[str, ...]) -> None:
                 weights=train.weights,
                 freeze_encoder=train.freeze_encoder,
                 layers=layers,
+                prior=0.5 if train.prior_bias else None,
                 **train.model_options,
             )
     except (ModelError, MissingInputError) as error:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from landslip.data.augment import VARIANTS
 from landslip.data.checkup import check_up
 from landslip.data.matching import layers_to_match
 from landslip.data.tileset import Part, TileSet
@@ -142,18 +143,19 @@ def _estimate(runs: list[Run], tiles: TileSet, speed: Speed | None, folder: Path
     if speed is None:
         parameters = read_json(folder / runs[0].folder / SCORES, what="run")["parameters"]
         return RowEstimate(*known, total, parameters, len(runs), 0.0, finished)
-    each = speed.seconds(train, total, int((chosen.part == Part.VALIDATION).sum()), len(chosen))
+    looks = len(VARIANTS[row.variants])
+    each = speed.seconds(train, total, int((chosen.part == Part.VALIDATION).sum()), len(chosen) * looks)
     return RowEstimate(*known, total, speed.parameters, len(runs), (len(runs) - finished) * each, finished)
 
 
 def _transfer_estimate(plan: Plan, row: RowConfig, speed: Speed, folder: Path) -> RowEstimate:
     """Estimate a row's runs of the transfer matrix, from the tiles that places have in the study's own split."""
     jobs = list(_transfer_jobs(plan, row))
-    seconds, finished = 0.0, 0
+    seconds, finished, looks = 0.0, 0, len(VARIANTS[row.variants])
     for runs, train, tiles in jobs:
         validation = int((tiles.part == Part.VALIDATION).sum())
         done = sum((folder / run / SCORES).is_file() for run in runs)
-        seconds += (len(runs) - done) * speed.seconds(train, updates(train, tiles), validation, len(tiles))
+        seconds += (len(runs) - done) * speed.seconds(train, updates(train, tiles), validation, len(tiles) * looks)
         finished += done
     return RowEstimate(
         f"{row.name} (transfer)",

@@ -60,6 +60,8 @@ class Run:
         content = self.train.decisive() if self.train else None
         for name in ("devices", "num_nodes"):  # one each, in every run
             (content or {}).pop(name, None)
+        if content is not None and not content["prior_bias"]:
+            del content["prior_bias"]  # as in runs that were made before there was such a setting
         if content is not None and self.begins_from is not None:
             content["weights"] = self.begins_from  # not where the study lies at the moment
         return content

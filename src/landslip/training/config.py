@@ -40,8 +40,9 @@ class TrainConfig(Config):
     loss: Loss = "bce"
     """What is made small: binary cross-entropy, or a measure that minds landslides being rare."""
     prior_bias: bool = True
-    """The network begins with the share of landslide in the training pixels as its answer everywhere. Otherwise its
-    first updates push every answer down, after which some networks can never again answer more than a half."""
+    """The bias of the network's last convolution begins as the log odds of landslide in the training pixels (as the
+    loss weighs them), so that it answers about their share. Otherwise its first updates push every answer down, after
+    which some networks can never again answer more than a half."""
     positive_weight: float = Field(1.0, gt=0)
     """Weight of landslide pixels in the binary cross-entropy."""
     focal_gamma: float = Field(2.0, ge=0)

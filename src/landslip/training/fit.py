@@ -201,7 +201,8 @@ def _prior(tiles: TileSet, config: TrainConfig) -> float | None:
         return None
     chosen = tiles.part == Part.TRAIN
     share = float((tiles.label[chosen][tiles.counted()[chosen]] == 1).mean())
-    odds = share / max(1 - share, 1e-6) * config.positive_weight
+    weight = config.positive_weight if "bce" in config.loss else 1.0  # no other loss knows of it
+    odds = share / max(1 - share, 1e-6) * weight
     return odds / (1 + odds)
 
 

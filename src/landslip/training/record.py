@@ -20,7 +20,11 @@ LAST = Path("checkpoints") / "last.ckpt"
 BEST = Path("checkpoints") / "best.ckpt"
 METRICS = "metrics.csv"
 _BATCH = ("batch", "devices", "num_nodes")
+
 """Settings of which only the product matters for what comes out."""
+
+_BEFORE = {"prior_bias": False}
+"""What settings came to in runs that were begun before these existed."""
 
 
 Row = dict[str, Any]
@@ -130,7 +134,7 @@ class Record:
         if _tiles_per_update(self.settings) != _tiles_per_update(settings):
             _refuse_batch(settings, self.settings, folder)
         for name in sorted((self.settings.keys() | settings.keys()) - set(_BATCH)):
-            old, new = settings.get(name), self.settings.get(name)
+            old, new = (one.get(name, _BEFORE.get(name)) for one in (settings, self.settings))
             if old != new:
                 message = f"{folder}: begun with {name} = {old!r}, now {new!r}; go back to it, or choose another --out"
                 raise ConfigError(message)
