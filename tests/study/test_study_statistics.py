@@ -3,6 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from landslip.study.config import RowConfig
+from landslip.study.pairs import compared_pairs
 from landslip.study.statistics import (
     Draws,
     claims,
@@ -132,3 +134,19 @@ def test_same_seed_same_draws():
     one, other = Draws.make(5, 40, 100), Draws.make(5, 40, 100)
     assert np.array_equal(one.blocks, other.blocks)
     assert np.array_equal(one.seeds, other.seeds)
+
+
+def test_of_many_rows_the_pairs_that_the_question_needs_are_compared_too():
+    roles = {"u": "baseline", "r": "model", "a": "attention", "d": "data", "s": "control", "as": "attention-control"}
+    named = [RowConfig(name=name, role=role) for name, role in roles.items()]
+    others = [RowConfig(name=f"x{i}") for i in range(5)]
+    few = compared_pairs([*named, *others[:4]])
+    assert len(few) == 45
+    again = RowConfig(name="d2", role="data")  # the report takes the first row of a role
+    many = compared_pairs([others[0], *named, *others[1:], again])
+    assert [pair for pair in many if pair[1] == "x0"] == many[:11]
+    assert set(many[11:]) == {
+        ("d", "a"), ("d", "r"), ("d", "u"), ("s", "d"), ("as", "d"), ("a", "u"), ("r", "u"), ("s", "u"),
+    }  # fmt: skip
+    from_plain = compared_pairs([*named, *others])
+    assert len(from_plain) == len({frozenset(pair) for pair in from_plain}) == 10 + 4

@@ -21,11 +21,11 @@ from landslip.scoring import (
 )
 from landslip.scoring.per_landslide import LandslideScores, SizeClass
 from landslip.study.config import RowConfig
+from landslip.study.pairs import compared_pairs
 from landslip.study.predictions import PREDICTIONS, load_predictions
 from landslip.study.runs import pooled
 from landslip.study.statistics import Counts, Draws, compare, comparisons_as_json, row_estimates
 
-_ALL_PAIRS_UP_TO = 10
 _POINTS = 200
 
 Record = dict[str, Any]
@@ -163,12 +163,8 @@ class Results:
         }
 
     def comparisons(self, draws: Draws) -> list[Record]:
-        """Compare rows pairwise: all pairs of a few rows; of many, each with the first."""
-        names = [row.name for row in self.rows]
-        if len(names) <= _ALL_PAIRS_UP_TO:
-            pairs = [(b, a) for i, a in enumerate(names) for b in names[i + 1 :]]
-        else:
-            pairs = [(b, names[0]) for b in names[1:]]
+        """Compare the pairs of rows that :func:`~landslip.study.pairs.compared_pairs` names."""
+        pairs = compared_pairs(self.rows)
         return comparisons_as_json(
             [compare(a, b, self.counts(a, common_with=b), self.counts(b, common_with=a), draws) for a, b in pairs]
         )
