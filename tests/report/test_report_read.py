@@ -13,7 +13,7 @@ import pytest
 from helpers.made_up_study import Shape, make_study
 from landslip.errors import FormatError, InputError, MissingInputError
 from landslip.report import write_report
-from landslip.report.appendix import size_table
+from landslip.report.appendix import rows_table, size_table
 from landslip.report.charts import precision_recall
 from landslip.report.page import render
 from landslip.report.pixels import Pictures
@@ -244,8 +244,11 @@ def test_rows_tell_how_their_training_differs(tiny: Path) -> None:
     rows = content(tiny)["rows"]
     rows[4]["train"] = rows[0]["train"] | {"epochs": 9, "seed": 3}
     rows[4]["matched_to"] = "data-centric"
+    rows[1]["variants"], rows[2]["variants"] = "d4", "none"
     rewrite(tiny, rows=rows)
     assert "epochs 9, as many updates as data-centric" in page(tiny)
+    told = [row[4].text for row in rows_table(read_study(tiny)).rows]
+    assert told[1:3] == ["test-time variants d4", "–"]
 
 
 def test_scores_of_all_sizes_stand_before_those_of_each(tiny: Path) -> None:

@@ -52,6 +52,7 @@ def test_a_row_is_scored_by_the_mean_over_its_variants(finished):
     plain = load_predictions(folder / "runs/plain/seed0/predictions.npz")[1]
     assert np.abs(plain[seen].astype(float) - stored[seen]).max() > 0.01
     told = {row["name"]: row["runs"][0] for row in finished.content["rows"]}
+    assert [row["variants"] for row in finished.content["rows"]] == ["none", "d4"]
     assert told["plain"]["threshold"] != told["turned"]["threshold"]  # chosen by what is scored
     digests = [json.loads((folder / f"runs/{name}/seed0/scores.json").read_text())["digest"] for name in told]
     assert digests[0] != digests[1]

@@ -85,7 +85,7 @@ def rows_table(study: Study) -> Table:
             )
         )
     heads = ("Row", "Network", "Layers", "Augmentation", "Otherwise", "Parameters", "Trained", "Updates", "Seeds")
-    caption = "What each row is, and how its training otherwise differs from the first row’s."
+    caption = "What each row is, and how its training, or its predicting, otherwise differs from the first row’s."
     return Table("table-rows", caption, heads, tuple(rows), (0, 1, 2, 3, 4))
 
 
@@ -96,6 +96,8 @@ def _otherwise(facts: dict[str, Any], first: dict[str, Any]) -> str:
     train = facts.get("train") or {}
     found = [_lever(k, v) for k, v in (facts.get("levers") or {}).items() if v]
     found += [_lever(k, v) for k, v in train.items() if k not in _OWN_COLUMN and k in first and v != first[k]]
+    if facts.get("variants", "none") != "none":
+        found.append(f"test-time variants {facts['variants']}")
     if facts.get("matched_to"):
         found.append(f"as many updates as {facts['matched_to']}")
     found += [f"{thousands(facts[name])} {name}" for name in ("trees", "objects") if facts.get(name)]

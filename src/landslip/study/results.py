@@ -151,6 +151,7 @@ class Results:
             "model": row.model,
             "layers": list(row.layers),
             "augment": row.augment,
+            "variants": row.variants,
             "matched_to": row.matched_to,
             "factors": row.factors,
             "levers": row.levers.model_dump(mode="json", exclude_defaults=True),
