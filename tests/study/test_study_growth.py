@@ -12,12 +12,18 @@ from landslip.data.tileset import TileSet
 from landslip.errors import ConfigError, FormatError, LayerError, OutputError
 from landslip.files import read_json
 from landslip.progress import SILENT
+from landslip.report.limits import limits
+from landslip.report.read import read_study
 from landslip.study import RowConfig, StudyConfig, run_study
 from landslip.study.growth import grow, keep_growth, settle
 from landslip.study.plan import make_plan
 from landslip.study.probe import probe_study
 
 BANDS = ("blue", "green", "red")
+HALF_KEPT = (
+    r"plan.json has rows that config.toml does not plan \('balanced', 'mine'\): the study was stopped while it grew; "
+    "give the CONFIG of that growth again, with --resume"
+)
 MINE = RowConfig(name="mine", label="Red alone", layers=("red",))
 
 
@@ -92,7 +98,7 @@ class Killer:
         return SILENT.task(label, total)
 
 
-def test_grown_study_is_the_study_made_at_once_and_trains_nothing_again(settings, larger, tmp_path):
+def test_grown_study_is_the_study_made_at_once_and_trains_nothing_again(settings, larger, tmp_path, caplog):
     folder = tmp_path / "out"
     first = run_study(settings, folder)
     page, before = first.report.read_bytes(), files(folder)
@@ -105,12 +111,20 @@ def test_grown_study_is_the_study_made_at_once_and_trains_nothing_again(settings
     assert "1 of 6 runs finished, 5 left: about" in told.text()
     assert told.rows[0].seconds < 0.75 * told.rows[1].seconds  # one of two is left
     assert files(folder) == before
+    assert f"{folder}: adds rows balanced, mine; seed 1" in caplog.messages
+    caplog.clear()
 
     with pytest.raises(StoppedError):
         run_study(larger, folder, resume=True, progress=Killer(2))
     assert (folder / "report.html").read_bytes() == page
     assert read_json(folder / "study.json") == first.content  # the old tables stand until the new ones are whole
+    assert f"{folder}: adds rows balanced, mine; seed 1" in caplog.messages
+    caplog.clear()
     grown = run_study(None, folder, resume=True)
+    assert "adds rows" not in caplog.text
+    looked = [{"rows": ["balanced", "mine"], "seeds": [1], "table_written": True}]
+    assert grown.content["grown"] == read_json(folder / "plan.json")["grown"] == looked
+    assert limits(read_study(folder))[1].endswith("know of: rows + balanced sampling and Red alone; seed 1.")
     after = files(folder)
     kept = [path for path in before if "runs/plain/seed0" in str(path) or path.suffix == ".npz"]
     assert len(kept) > 4
@@ -121,9 +135,10 @@ def test_grown_study_is_the_study_made_at_once_and_trains_nothing_again(settings
     assert [one["label"] for one in grown.content["effects"]] == ["+ balanced sampling against U-Net, d4"]
 
     whole = run_study(larger, tmp_path / "whole", report=False)
-    for name in ("table.csv", "table.md", "tiles.npz", "plan.json", "config.toml"):
+    for name in ("table.csv", "table.md", "tiles.npz", "config.toml"):
         assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
-    assert whole.content | {"commands": []} == grown.content | {"commands": []}
+    assert whole.content | {"commands": [], "grown": looked} == grown.content | {"commands": []}
+    assert read_json(tmp_path / "whole" / "plan.json") | {"grown": looked} == read_json(folder / "plan.json")
     done = probe_study(None, folder)
     assert (done.seconds, done.finished) == (0, 6)
     assert "6 of 6 runs finished, none is left" in done.text()
@@ -186,18 +201,37 @@ def test_runs_that_are_not_the_study_s_are_told_before_it_grows(settings, larger
 
 
 def test_killed_between_plan_and_settings_the_same_command_goes_on(settings, larger, tmp_path, monkeypatch):
-    plan = grow(begin(settings, tmp_path), larger, tmp_path)
+    begun = begin(settings, tmp_path)
+    assert grow(begun, larger, tmp_path).grown == ()  # nothing could be looked at yet
+    (tmp_path / "study.json").write_text("{}")
+    plan = grow(begun, larger, tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(StudyConfig, "to_toml", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             keep_growth(plan, tmp_path)
     config, before = settle(larger, tmp_path, resume=True)
     assert (config, before) == (larger, settings)
+    for what in (lambda: run_study(None, tmp_path, resume=True), lambda: probe_study(settings, tmp_path, resume=True)):
+        with pytest.raises(ConfigError, match=HALF_KEPT):
+            what()
     again = grow(make_plan(before, tmp_path), config, tmp_path)
-    assert again.rows == plan.rows
+    assert (again.rows, again.grown) == (plan.rows, plan.grown)
+    assert plan.grown == ({"rows": ["balanced", "mine"], "seeds": [1], "table_written": True},)
     keep_growth(again, tmp_path)
     assert settle(larger, tmp_path, resume=True) == (larger, None)
     assert make_plan(larger, tmp_path).rows == plan.rows
+
+
+def test_killed_between_plan_and_settings_prepared_tiles_are_told_too(settings, larger, tmp_path, monkeypatch):
+    begin(settings, tmp_path / "whole").tiles["main"].save(tmp_path / "t.npz")
+    data = {"tiles": str(tmp_path / "t.npz")}
+    config = with_(settings, data=data)
+    plan = grow(begin(config, tmp_path / "out"), with_(larger, data=data), tmp_path / "out")
+    assert settle(None, tmp_path / "out", resume=True) == (config, None)
+    monkeypatch.setattr(StudyConfig, "to_toml", lambda *_: None)
+    keep_growth(plan, tmp_path / "out")
+    with pytest.raises(ConfigError, match=HALF_KEPT):
+        settle(None, tmp_path / "out", resume=True)
 
 
 def test_rows_come_from_the_bands_of_the_data_not_from_those_of_the_tiles(settings, larger, patches, tmp_path):

@@ -34,6 +34,7 @@ def limits(study: Study) -> tuple[str, ...]:
             f"The intervals hold for this area: they resample {blocks} of the test part and {count(len(study.seeds))} "
             f"seeds{draws}, and know nothing of other places, dates or inventories."
         )
+    found += _added_after_a_look(study)
     if study.simulated:
         found.append("The event is simulated: what works on it need not work on real images.")
     found.append(
@@ -52,6 +53,22 @@ def limits(study: Study) -> tuple[str, ...]:
     said = study.info.get("claims_reason") or ""  # already told above, in full
     found += [sentence(str(text)) for text in own if text and text != said]
     return tuple(dict.fromkeys(found))
+
+
+def _added_after_a_look(study: Study) -> list[str]:
+    # Who adds until a difference shows finds one too often (optional stopping).
+    grown = study.info.get("grown") or []
+    labels = {row.name: row.label for row in study.rows}
+    rows = [labels.get(name, name) for one in grown for name in one["rows"]]
+    seeds = [str(seed) for one in grown for seed in one["seeds"]]
+    both = (("row", rows), ("seed", seeds))
+    told = [f"{word if len(some) == 1 else f'{word}s'} {listed(some)}" for word, some in both if some]
+    if not told:
+        return []
+    return [
+        "Added after a table had been written, a look that neither the intervals nor Holm’s correction know of: "
+        f"{'; '.join(told)}."
+    ]
 
 
 def _at_chance(study: Study) -> list[str]:

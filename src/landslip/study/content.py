@@ -37,6 +37,7 @@ def study_content(plan: Plan, records: list[dict[str, Any]], folder: Path, progr
         "simulated": bool(first.meta.get("simulated", False)),
         "pretrained": any(train is not None and train.weights != "none" for train in settings.values()),
         "seeds": list(results.seeds),
+        **_grown(plan),
         "folds": read_json(folder / PLAN)["folds"],
         "blocks": blocks,
         "draws": config.draws,
@@ -81,6 +82,13 @@ def _scores(
         "landslides": landslides,
         "area_frequency": area_curves(results, areas, folder, plan.folds),
     }
+
+
+def _grown(plan: Plan) -> dict[str, Any]:
+    """Tell what was added after a look at a table; a growth that was killed and given up left seeds that never ran."""
+    told = [one | {"seeds": [seed for seed in one["seeds"] if seed in plan.config.seeds]} for one in plan.grown]
+    told = [one for one in told if one["rows"] or one["seeds"]]
+    return {"grown": told} if told else {}
 
 
 def _split(plan: Plan) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Tiles stay as they are, and so does all that was trained: what a study grows by 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +18,11 @@ from landslip.layers.catalogue import describe
 from landslip.study.checks import check_settings
 from landslip.study.config import RowConfig, StudyConfig
 from landslip.study.design import plan_rows
-from landslip.study.plan import CONFIG, PLAN, Plan, rows_of_tiles
+from landslip.study.plan import CONFIG, PLAN, STUDY, Plan, rows_of_tiles, rows_possible
 from landslip.study.sources import bands_there
 from landslip.study.transfer import layers_that_travel
+
+log = logging.getLogger(__name__)
 
 GROWS = ("title", "seeds", "rows", "only", "forest")
 """Settings that may differ where a study grows; what they may do is add."""
@@ -35,7 +38,7 @@ def settle(config: StudyConfig | None, folder: Path, *, resume: bool) -> tuple[S
     OutputError
         The folder holds a study and ``resume`` is off.
     ConfigError
-        There are no settings, or they change what was begun.
+        There are no settings, or they change what was begun, or a growth was stopped before it was kept whole.
     """
     there = (folder / CONFIG).is_file()
     if there and not resume:
@@ -44,6 +47,7 @@ def settle(config: StudyConfig | None, folder: Path, *, resume: bool) -> tuple[S
     if there:
         before = StudyConfig.from_toml(folder / CONFIG)
         if config is None or config.to_dict() == before.to_dict():
+            _check_whole(before, folder)
             return before, None
         _check_settings(config, before, folder)
         return config, before
@@ -51,6 +55,28 @@ def settle(config: StudyConfig | None, folder: Path, *, resume: bool) -> tuple[S
         message = f"{folder}: no study to resume there; give a config file (landslip study --init scene writes one)"
         raise ConfigError(message)
     return config, None
+
+
+def _check_whole(config: StudyConfig, folder: Path) -> None:
+    """Refuse to go on where :func:`keep_growth` wrote the plan and was killed before it wrote the settings."""
+    if not (folder / PLAN).is_file():
+        return
+    content = read_json(folder / PLAN, what="study plan")
+    if config.data.kind == "tiles":
+        layers = TileSet.load(folder / content["folds"][0]["tiles"]).layers
+        rows = rows_possible(config, tuple(content["base"]), layers)
+        planned = {row.name for row in rows if not config.only or row.name in config.only}
+    elif content.get("bands") is None:
+        return  # of an early version, which named no bands; the data need not be there any more
+    else:
+        planned = {row.name for row in plan_rows(config, content["bands"])}
+    more = [repr(row["name"]) for row in content["rows"] if row["name"] not in planned]
+    if more:
+        message = (
+            f"{folder}: {PLAN} has rows that {CONFIG} does not plan ({', '.join(more)}): the study was stopped while "
+            "it grew; give the CONFIG of that growth again, with --resume"
+        )
+        raise ConfigError(message)
 
 
 def _check_settings(config: StudyConfig, before: StudyConfig, folder: Path) -> None:
@@ -100,7 +126,7 @@ def grow(plan: Plan, config: StudyConfig, folder: Path) -> Plan:
     tiles = next(iter(plan.tiles.values()))
     rows = _rows(plan, config, tiles, folder)
     _check_rows(plan.rows, rows, folder)
-    grown = replace(plan, config=config, rows=rows)
+    grown = replace(plan, config=config, rows=rows, grown=_added(plan, config, rows, folder))
     _check_runs(plan, grown, folder)
     if config.transfer:
         _check_places(grown, folder)
@@ -111,8 +137,25 @@ def keep_growth(plan: Plan, folder: Path) -> None:
     """Write plan and settings of a study that has grown in the place of those that it was begun with."""
     content = read_json(folder / PLAN, what="study plan")
     # the plan first: killed in between, the same command finds rows that it has already, and goes on
-    write_json(folder / PLAN, content | {"rows": [row.to_dict() for row in plan.rows]})
+    grown = {"grown": list(plan.grown)} if plan.grown else {}
+    write_json(folder / PLAN, content | {"rows": [row.to_dict() for row in plan.rows]} | grown)
     plan.config.to_toml(folder / CONFIG)
+
+
+def _added(plan: Plan, config: StudyConfig, rows: Sequence[RowConfig], folder: Path) -> tuple[dict[str, Any], ...]:
+    """Say what is added, and put it to what was added before where there is a table that may have led to it."""
+    before = {row.name for row in plan.rows}
+    names = [row.name for row in rows if row.name not in before]
+    seeds = [seed for seed in config.seeds if seed not in plan.config.seeds]
+    both = (("row", names), ("seed", seeds))
+    told = [f"{word if len(some) == 1 else f'{word}s'} {', '.join(map(str, some))}" for word, some in both if some]
+    if told:
+        log.warning("%s: adds %s", folder, "; ".join(told))  # a design may bring rows that nobody asked for
+    known = {seed for one in plan.grown for seed in one["seeds"]}  # of this growth, where it was killed half kept
+    seeds = [seed for seed in seeds if seed not in known]
+    if not (folder / STUDY).is_file() or not (names or seeds):
+        return plan.grown
+    return (*plan.grown, {"rows": names, "seeds": seeds, "table_written": True})
 
 
 def _rows(plan: Plan, config: StudyConfig, tiles: TileSet, folder: Path) -> tuple[RowConfig, ...]:

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 CONFIG = "config.toml"
 
+STUDY = "study.json"
+
 PLAN = "plan.json"
 """Rows, folds and checksums of the tiles: written when they are ready, read on resuming."""
 
@@ -45,6 +47,8 @@ class Plan:
     guards: list[dict[str, Any]]
     bands: tuple[str, ...] | None = None
     """Bands of the data, from which the design takes its rows; None where tiles were split elsewhere."""
+    grown: tuple[dict[str, Any], ...] = ()
+    """Rows and seeds that were added after a table had been written, as ``plan.json`` has them."""
 
     def runs(self) -> tuple[Run, ...]:
         """List the runs."""
@@ -147,7 +151,7 @@ def rows_of_tiles(config: StudyConfig, base: tuple[str, ...], tiles: TileSet) ->
     ConfigError
         A row of ``only`` has no layers there, or no row has.
     """
-    rows = plan_rows(config.model_copy(update={"layers": base, "only": ()}), _as_bands(tiles.layers))
+    rows = rows_possible(config, base, tiles.layers)
     kept = [row for row in rows if set(row.layers) <= set(tiles.layers)]
     for row in rows:
         if row not in kept:
@@ -162,6 +166,11 @@ def rows_of_tiles(config: StudyConfig, base: tuple[str, ...], tiles: TileSet) ->
         )
         raise ConfigError(message)
     return tuple(row for row in kept if not config.only or row.name in config.only)
+
+
+def rows_possible(config: StudyConfig, base: tuple[str, ...], layers: tuple[str, ...]) -> tuple[RowConfig, ...]:
+    """Plan all rows of a design on tiles with these layers, those whose own layers they lack too."""
+    return plan_rows(config.model_copy(update={"layers": base, "only": ()}), _as_bands(layers))
 
 
 def _as_bands(layers: tuple[str, ...]) -> tuple[str, ...]:
@@ -182,7 +191,5 @@ def _read_plan(config: StudyConfig, folder: Path) -> Plan:
         tiles[entry["name"]] = TileSet.load(path)
         folds.append(Fold(entry["name"], config.split, entry["test"]))
     rows = tuple(RowConfig.from_dict(row, where=str(folder / PLAN)) for row in content["rows"])
-    bands = content.get("bands")
-    return Plan(
-        config, tuple(content["base"]), rows, tuple(folds), tiles, ids, content["guard"], bands and tuple(bands)
-    )
+    base, bands, grown = tuple(content["base"]), content.get("bands"), tuple(content.get("grown", ()))
+    return Plan(config, base, rows, tuple(folds), tiles, ids, content["guard"], bands and tuple(bands), grown)

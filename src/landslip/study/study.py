@@ -20,14 +20,12 @@ from landslip.study.content import study_content
 from landslip.study.folds import suffix
 from landslip.study.growth import grow, keep_growth, settle
 from landslip.study.parallel import Work, make_runs
-from landslip.study.plan import CONFIG, PLAN, Plan, make_plan, open_data
+from landslip.study.plan import CONFIG, PLAN, STUDY, Plan, make_plan, open_data
 from landslip.study.runs import execute
 from landslip.study.tables import as_csv, as_markdown, as_text, table_rows
 from landslip.study.transfer import run_transfer
 
 log = logging.getLogger(__name__)
-
-STUDY = "study.json"
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def run_study(
     folder = Path(out)
     if config is not None:
         check_settings(config)
-    with locked(folder, mark="study.json"):
+    with locked(folder, mark=STUDY):
         begun = (folder / CONFIG).is_file()
         config, before = settle(config, folder, resume=resume)
         if not begun:
