@@ -57,18 +57,17 @@ def check_runs(runs: tuple[Run, ...], tiles: dict[str, TileSet], study: Path) ->
             try_network(f"row {run.row.name!r}", train, run.row.layers)
 
 
-def check_finished(runs: tuple[Run, ...], tiles_id: dict[str, str], study: Path) -> int:
-    """Count the finished runs, and refuse one that does not belong to the study before others are made beside it.
+def check_finished(runs: tuple[Run, ...], tiles_id: dict[str, str], study: Path) -> None:
+    """Refuse a finished run that does not belong to the study before others are made beside it.
 
     Raises
     ------
     FormatError
         A run was made with other settings, other data or another version, or is damaged.
     """
-    finished = [run for run in runs if (study / run.folder / SCORES).is_file()]
-    for run in finished:
-        read_finished(run, study, tiles_id[run.fold.name])
-    return len(finished)
+    for run in runs:
+        if (study / run.folder / SCORES).is_file():
+            read_finished(run, study, tiles_id[run.fold.name])
 
 
 def check_layers(who: str, train: TrainConfig, layers: tuple[str, ...], variants: Variants = "none") -> None:
