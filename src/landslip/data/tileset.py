@@ -147,9 +147,11 @@ class TileSet:
         """``(n, size, size)``: valid and of known label, the pixels of loss and scores."""
         return np.asarray(self.valid() & (self.label != UNKNOWN), dtype=np.bool_)
 
-    def prevalence(self) -> float:
-        """Share of landslide among the counted pixels (0 where there are none)."""
+    def prevalence(self, part: Part | None = None) -> float:
+        """Share of landslide among the counted pixels, of all tiles or of a part (0 where there are none)."""
         counted = self.counted()
+        if part is not None:
+            counted &= (self.part == part)[:, None, None]
         return float((self.label[counted] == 1).mean()) if counted.any() else 0.0
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -199,8 +199,7 @@ def _prior(tiles: TileSet, config: TrainConfig) -> float | None:
     """Return the share of landslide in the training pixels, as the loss weighs them."""
     if not config.prior_bias:
         return None
-    chosen = tiles.part == Part.TRAIN
-    share = float((tiles.label[chosen][tiles.counted()[chosen]] == 1).mean())
+    share = tiles.prevalence(Part.TRAIN)
     weight = config.positive_weight if "bce" in config.loss else 1.0  # no other loss knows of it
     odds = share / max(1 - share, 1e-6) * weight
     return odds / (1 + odds)
