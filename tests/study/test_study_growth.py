@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from helpers.stopping import Killer, StoppedError
 from helpers.study_area import OPTIONS, TINY
 from landslip.data.tileset import TileSet
 from landslip.errors import ConfigError, FormatError, LayerError, OutputError
 from landslip.files import read_json
-from landslip.progress import SILENT
 from landslip.report.limits import limits
 from landslip.report.read import read_study
 from landslip.study import RowConfig, StudyConfig, run_study
@@ -78,24 +78,6 @@ def begin(config, folder):
 def files(folder):
     """What lies in a folder, with its content."""
     return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
-
-
-class StoppedError(Exception):
-    pass
-
-
-class Killer:
-    """A listener that ends everything when one more training begins than it was told."""
-
-    def __init__(self, after):
-        self.left = after
-
-    def task(self, label, total=None):
-        if label.startswith("training"):
-            self.left -= 1
-            if self.left < 0:
-                raise StoppedError
-        return SILENT.task(label, total)
 
 
 def test_grown_study_is_the_study_made_at_once_and_trains_nothing_again(settings, larger, tmp_path, caplog):

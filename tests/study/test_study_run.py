@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import landslip.study.plan as module
+from helpers.stopping import Killer, StoppedError
 from helpers.study_area import make_area
 from landslip.data.tileset import Part, TileSet
 from landslip.errors import ConfigError, FormatError, OutputError, SplitError
 from landslip.files import read_json
-from landslip.progress import SILENT
 from landslip.study import DataConfig, RowConfig, run_study
 from landslip.study.predictions import load_predictions
 from landslip.study.probe import probe_study
@@ -120,25 +120,6 @@ def test_tables_are_the_same_figures(finished):
         assert f"{value:.3f}" in next(line for line in markdown.splitlines() if row["label"] in line)
     assert "0.76 / 0.48 / 0.588" in markdown
     assert "U-Net" in finished.table_text()
-
-
-class StoppedError(Exception):
-    pass
-
-
-class Killer:
-    """A listener that ends everything after some runs, wherever they are."""
-
-    def __init__(self, after):
-        self.left = after
-
-    def task(self, label, total=None):
-        inner = SILENT.task(label, total)
-        if label.startswith("training"):
-            self.left -= 1
-            if self.left < 0:
-                raise StoppedError
-        return inner
 
 
 def test_interrupted_study_goes_on_to_the_same_outputs(study_settings, tmp_path):
