@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from objects_reference import Thing, borders, cost, union
 
 from landslip.objects import segment, segment_hierarchy
-from landslip.objects.kernels.layout import TAINT
+from landslip.objects.kernels.layout import WAITS
 from landslip.objects.options import Options
 from landslip.objects.segmentation import segment_planned
 from landslip.objects.windows import tiling
@@ -50,6 +50,18 @@ def planned(image, scale, plan, valid=None, regions=None, threads=1, **options):
     return segment_planned(Pixels(image, valid, regions), checked, plan)[0]
 
 
+def masks_of(shape, core, seed, masked, divided):
+    """A mask that runs along the windows' borders, and has holes; regions that cross them."""
+    valid = regions = None
+    if masked:
+        valid = np.random.default_rng(seed).random(shape) < 0.95
+        valid[core[0] - 1 :: core[0]] = False
+        valid[:, core[1] :: core[1]] = False
+    if divided:
+        regions = np.add.outer(np.arange(shape[0]) // 33 * 10, np.arange(shape[1]) // 41)
+    return valid, regions
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     kind=st.sampled_from(KINDS),
@@ -61,18 +73,31 @@ def planned(image, scale, plan, valid=None, regions=None, threads=1, **options):
     masked=st.booleans(),
     divided=st.booleans(),
 )
-def test_tiled_equals_untiled(kind, seed, core, passes, margin, scale, masked, divided):
+def test_tiled_with_a_margin_equals_untiled(kind, seed, core, passes, margin, scale, masked, divided):
     image = image_of(kind, seed)
     shape = image.shape[1:]
-    valid = regions = None
-    if masked:  # a mask that runs along the windows' borders, and holes
-        valid = np.random.default_rng(seed).random(shape) < 0.95
-        valid[core[0] - 1 :: core[0]] = False
-        valid[:, core[1] :: core[1]] = False
-    if divided:
-        regions = np.add.outer(np.arange(shape[0]) // 33 * 10, np.arange(shape[1]) // 41)
-    whole = planned(image, scale, Plan(shape, 1, 0), valid, regions)
-    assert np.array_equal(planned(image, scale, Plan(core, passes, margin), valid, regions), whole)
+    masks = masks_of(shape, core, seed, masked, divided)
+    whole = planned(image, scale, Plan(shape, 1, 0), *masks)
+    assert np.array_equal(planned(image, scale, Plan(core, passes, margin), *masks), whole)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(KINDS),
+    seed=st.integers(0, 999),
+    core=st.tuples(st.integers(4, 70), st.integers(4, 70)),
+    passes=st.integers(1, 20),
+    scale=st.sampled_from([3.0, 6.0, 20.0, 60.0]),
+    masked=st.booleans(),
+    divided=st.booleans(),
+    threads=st.sampled_from([1, 2]),
+)
+def test_tiled_without_a_margin_equals_untiled(kind, seed, core, passes, scale, masked, divided, threads):
+    image = image_of(kind, seed)
+    shape = image.shape[1:]
+    masks = masks_of(shape, core, seed, masked, divided)
+    whole = planned(image, scale, Plan(shape, 1, 0), *masks)
+    assert np.array_equal(planned(image, scale, Plan(core, passes, None), *masks, threads=threads), whole)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -82,6 +107,7 @@ def test_any_number_of_threads_gives_the_same(kind, monkeypatch):
     one = planned(image, 25, Plan((40, 40), 4, 12))
     for threads in (2, 3):
         assert np.array_equal(planned(image, 25, Plan((40, 40), 4, 12), threads=threads), one)
+        assert np.array_equal(planned(image, 25, Plan((40, 40), 5, None), threads=threads), one)
         assert np.array_equal(planned(image, 25, Plan((110, 130), 1, 0), threads=threads), one)
 
 
@@ -104,18 +130,19 @@ def test_windows_too_small_are_caught_and_run_again(monkeypatch):
     assert attempts == [1] * 4
 
 
-def test_without_the_proof_small_windows_would_be_wrong(monkeypatch):
+@pytest.mark.parametrize("margin", [2, None])
+def test_without_stopping_at_their_edges_windows_would_be_wrong(monkeypatch, margin):
     image = landscape(3)
     whole = planned(image, 30, Plan((150, 170), 1, 0))
     honest = tiling.filling.fill_graph
 
     def blind(*arguments):
         honest(*arguments)
-        arguments[-1].flags(TAINT)[:] = 0
+        arguments[-1].flags(WAITS)[:] = 0
 
     monkeypatch.setattr(tiling.filling, "fill_graph", blind)
     try:
-        tiled = planned(image, 30, Plan((50, 50), 6, 2))
+        tiled = planned(image, 30, Plan((50, 50), 6, margin))
     except AssertionError as error:
         assert "contradict" in str(error)  # noqa: PT017 - either way the fault shows
     else:

@@ -135,11 +135,11 @@ def segment_hierarchy(
         threads=threads,
     )
     planes = Pixels(pixels, check_plane(valid, shape, "valid"), check_plane(regions, shape, "regions"))
-    return segment_planned(planes, options, Plan.of(shape, core_of(shape), PASSES, MARGIN))
+    return segment_planned(planes, options, Plan.of(shape, core_of(shape), PASSES, None))
 
 
-PASSES, MARGIN = 7, 38
-"""Passes in windows, after which a fifth of the nodes is left; taint came 34 to 37 pixels deep."""
+PASSES = 11
+"""Passes in windows, after which a fifth of the nodes is left."""
 
 
 LEFT = 0.25, 0.1
@@ -189,7 +189,7 @@ def _start(
     """Run the first passes, in windows where the image is large; return the graph, its forest, stray pixels."""
     cores = task.plan.windows(task.shape)
     if len(cores) == 1:
-        merger, forest, link, _ = first_pass(pixels, task, cores[0], workers)
+        merger, forest, link, _ = first_pass(pixels, task, cores[0], workers=workers)
         return merger, forest, int(np.count_nonzero(link & STRAY))
     whole = Whole(task, *(int(share * pixels.image[0].size) for share in LEFT))
     stray = _run_windows(pixels, task, cores, out, workers, whole)
@@ -198,6 +198,7 @@ def _start(
         return None, forest, stray
     merger, _ = whole.merger(workers)
     merger.graph = merger.graph._replace(forest=forest)
+    merger.catch_up(task.limit, task.plan.passes)
     return merger, forest, stray
 
 
@@ -205,7 +206,7 @@ def _run_windows(
     pixels: Pixels, task: Task, cores: list[Window], out: NDArray[np.int32], workers: Workers, whole: Whole
 ) -> int:
     """Run the first passes in all windows, the graph of the whole takes them up; return the number of stray pixels."""
-    arenas, margins = Arenas(), Margins(task.plan.margin)  # gone when the windows are done
+    arenas, margins = Arenas(), Margins(task.plan.margin or 0)  # gone when the windows are done
 
     def run(index: int, core: Window) -> int:
         part = run_window(pixels.window, task, core, out, (core.row, core.col), arenas, margins)

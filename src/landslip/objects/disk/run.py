@@ -95,7 +95,7 @@ class Run:
             "band_weights": list(self.options.band_weights),
             "plan": [*self.task.plan.core, self.task.plan.passes],
         }
-        return {"format": 3, "digest": hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest(), **plain}
+        return {"format": 4, "digest": hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest(), **plain}
 
     def windows(self, *, give_up: bool = False) -> bool:
         """Run the first passes in every window that has no part yet.
@@ -184,6 +184,7 @@ class Run:
             merger.graph.words(SLOT)[:] = forest
             merger.graph = merger.graph._replace(forest=forest)
             pixel = merger.graph.pixel.copy()
+            merger.catch_up(self.task.limit, self.task.plan.passes)
             merger.run(scale * scale)
             bar.advance(note=f"{merger.alive:,} objects")
             if small > 1:

@@ -10,6 +10,7 @@ from landslip.objects.kernels.compiled import (
     block_at,
     compiled,
     get,
+    prefetch,
     put,
 )
 from landslip.objects.kernels.layout import (
@@ -19,6 +20,7 @@ from landslip.objects.kernels.layout import (
     BLOCKS,
     BYTES,
     DEAD,
+    LINE,
     MORE,
     NAME,
     PARENT,
@@ -27,6 +29,9 @@ from landslip.objects.kernels.layout import (
     SIDE,
     STATE,
 )
+
+AHEAD = 4
+"""How many nodes ahead memory is asked for."""
 
 
 @compiled
@@ -65,18 +70,26 @@ def move_lists(graph, stride, word, first):
 
 
 @compiled
-def drop_dead(graph, stride):
-    """Move the living nodes to the front, in order, and rename them everywhere; return their number."""
+def drop_dead(graph, stride, living):
+    """Move the living nodes to the front, in order, and rename them everywhere; return their number.
+
+    ``living`` are all of them, in order, perhaps with some that are dead.
+    """
     word, exact, side, byte, pixel = graph.word, graph.exact, graph.side, graph.byte, graph.pixel
     alive = 0
-    for i in range(pixel.size):
+    for q in range(living.size):
+        i = np.int64(living[q])
         if get(byte, i * BYTES + STATE) != DEAD:
             put(side, i * SIDE + PARENT, alive)
+            living[alive] = i
             alive += 1
-    k = np.int64(0)
-    for i in range(pixel.size):
-        if get(byte, i * BYTES + STATE) == DEAD:
-            continue
+    for k in range(alive):
+        if k + AHEAD < alive:
+            far = np.int64(living[k + AHEAD])
+            for line in range(0, stride, LINE):
+                prefetch(word, far * stride + line)
+            prefetch(side, far * SIDE)
+        i = np.int64(living[k])
         if k != i:
             for at in range(stride):
                 put(word, k * stride + at, get(word, i * stride + at))
@@ -94,7 +107,6 @@ def drop_dead(graph, stride):
             for entry in range(BLOCK):
                 name = np.int64(get(word, block + NAME + entry))
                 put(word, block + NAME + entry, get(side, name * SIDE + PARENT))
-        k += 1
     for i in range(alive):
         put(byte, i * BYTES + STATE, ALIVE)
         put(side, i * SIDE + PARENT, i)

@@ -58,7 +58,7 @@ from landslip.objects.kernels.layout import (
     SIDE,
     SLOT,
     STATE,
-    TAINT,
+    WAITS,
 )
 
 AHEAD = 8
@@ -69,13 +69,13 @@ BEHIND = 4
 
 
 @compiled
-def fill_graph(image, link, direction, firsts, starts, row0, col0, width, bare, criterion, prune, screen, graph):
+def fill_graph(image, link, direction, firsts, starts, row0, col0, width, known, criterion, prune, screen, graph):
     """Fill the graph after the first pass.
 
     ``direction`` is that of pairs alone, ``firsts`` the first pixel of each node, ``starts`` the first node of each
-    strip of columns, and the number of nodes. ``bare`` are the four sides (top, bottom, left, right) at which the
-    raster goes on beyond the window: objects within three pixels of them are tainted. The forest is turned into
-    what it stays: each pixel's first pixel of its object, or -1.
+    strip of columns, and the number of nodes. ``known`` are the rows (first, end) and the columns within which an
+    object takes part in the second pass; others wait for it. The forest is turned into what it stays: each pixel's
+    first pixel of its object, or -1.
     """
     rows, cols = link.shape
     forest = graph.forest
@@ -83,14 +83,14 @@ def fill_graph(image, link, direction, firsts, starts, row0, col0, width, bare, 
     lanes = LANES * len(criterion.steps)
     pixels = np.zeros(2 * cols * lanes, np.float32)
     _spread_row(image, 0, pixels, lanes)
-    place = (row0, col0, width, bare)
+    place = (row0, col0, width, known)
     ends = np.empty((4, starts.size - 1), np.int64)  # by turns, where the nodes of a row end in each strip
     for s in range(starts.size - 1):
         ends[:, s] = starts[s]
     for r in range(rows + 2):  # lists follow two rows behind, when all that they name is filled and still at hand
         if r + 1 < rows:
             _spread_row(image, r + 1, pixels, lanes)
-        _fill_nodes(pixels, flat_direction, firsts, starts, ends, r, rows, cols, place, criterion, screen, graph)
+        _fill_nodes(pixels, flat_direction, firsts, starts, ends, r, cols, place, criterion, screen, graph)
         _fill_lists(flat_link, flat_direction, firsts, starts, ends, r - 2, cols, criterion, prune, screen, graph)
     for p in range(forest.size):
         if forest[p] != -1:
@@ -137,15 +137,14 @@ def _fill_exact(typing, steps, pixels, one, other, exact, i):
 
 
 @compiled
-def _fill_nodes(pixels, direction, firsts, starts, ends, r, rows, cols, place, criterion, screen, graph):
+def _fill_nodes(pixels, direction, firsts, starts, ends, r, cols, place, criterion, screen, graph):
     # the objects whose first pixel is in a row, in each strip from where those of the row before end
     word, real, exact, side, byte = graph.word, graph.real, graph.exact, graph.side, graph.byte
     pixel = graph.pixel
-    row0, col0, width, bare = place
+    row0, col0, width, known = place
     lanes = LANES * len(criterion.steps)
     stride = MEANS + 2 * lanes
-    top, bottom = 3 if bare[0] else 0, rows - 3 if bare[1] else rows
-    left, right = 3 if bare[2] else 0, cols - 3 if bare[3] else cols
+    top, bottom, left, right = known
     end = (r + 1) * cols
     for s in range(starts.size - 1):
         i = ends[(r - 1) & 3, s]
@@ -171,7 +170,7 @@ def _fill_nodes(pixels, direction, firsts, starts, ends, r, rows, cols, place, c
             near = (r < top) | (r2 >= bottom) | (c < left) | (c2 >= right)
             put(byte, i * BYTES + STATE, ALIVE)
             put(byte, i * BYTES + DIRTY, 1)
-            put(byte, i * BYTES + TAINT, near)
+            put(byte, i * BYTES + WAITS, 2 * near)
             one, other = ((r & 1) * cols + c) * lanes, ((r2 & 1) * cols + c2) * lanes
             _fill_exact(criterion.steps, pixels, one, other, exact, i)
             size = 1 + over + down

@@ -40,7 +40,7 @@ from landslip.objects.kernels.layout import (
     SIZE,
     SLOT,
     STATE,
-    TAINT,
+    WAITS,
 )
 
 AHEAD = 8
@@ -60,15 +60,14 @@ def root_forest(forest):
 
 
 @compiled
-def judge_window(graph, living, steps, row0, col0, cols, top, bottom, left, right, mine, own):
-    """Look at the core (rows ``top:bottom``, columns ``left:right`` of the window) once the passes are over.
+def own_nodes(graph, living, steps, row0, cols, top, bottom, left, right, mine, own):
+    """Find the nodes of the core (rows ``top:bottom``, columns ``left:right`` of the window) once the passes are over.
 
     ``living`` are the nodes, perhaps with some that are dead. ``own`` gets those whose first pixel is in the core,
-    ``mine`` each node's number among them, or -1. Return whether the core is proven, how many nodes are its own, and
-    how many further blocks their lists take.
+    ``mine`` each node's number among them, or -1. Return how many nodes are its own, and how many further blocks
+    their lists take.
     """
     word, side, byte = graph.word, graph.side, graph.byte
-    forest = graph.forest
     stride = MEANS + 2 * LANES * len(steps)
     nodes = 0
     for q in range(living.size):
@@ -84,47 +83,64 @@ def judge_window(graph, living, steps, row0, col0, cols, top, bottom, left, righ
         mine[i] = nodes if inside else -1
         own[nodes] = i
         nodes += inside
-        if get(byte, i * BYTES + TAINT) == 0:
+    more = np.int64(0)
+    for q in range(nodes):
+        if q + AHEAD < nodes:
+            prefetch(word, np.int64(own[q + AHEAD]) * stride + BLOCKS)
+        more += get(word, np.int64(own[q]) * stride + BLOCKS) - 1
+    return nodes, more
+
+
+@compiled
+def is_proven(graph, living, steps, row0, col0, cols, top, bottom, left, right, mine):
+    """Return whether no object with a pixel in the core is tainted, nor any neighbour of the core's own."""
+    word, side, byte = graph.word, graph.side, graph.byte
+    forest = graph.forest
+    stride = MEANS + 2 * LANES * len(steps)
+    for q in range(living.size):
+        i = np.int64(get(living, q))
+        if get(byte, i * BYTES + STATE) == DEAD or get(byte, i * BYTES + WAITS) == 0:
             continue
-        if inside:
-            return False, 0, 0
+        if mine[i] >= 0:
+            return False
         for number in range(np.int64(get(word, i * stride + BLOCKS))):
             block = block_at(word, i * stride, number)
             for k in range(BLOCK):
-                j = np.int64(get(word, block + NAME + k))
-                r = np.int64(get(side, j * SIDE + BOX)) - row0
-                c = get(side, j * SIDE + SLOT) - r * cols
-                if top <= r < bottom and left <= c < right:
-                    return False, 0, 0
+                if mine[np.int64(get(word, block + NAME + k))] >= 0:
+                    return False
         # pixels in the core, of an object that begins outside
         slot, box = get(side, i * SIDE + SLOT), i * SIDE + BOX
         first, last = max(left, get(side, box + 1) - col0), min(right, -get(side, box + 3) - col0)
         for r in range(max(top, get(side, box) - row0), min(bottom, -get(side, box + 2) - row0)):
             for c in range(first, last):
                 if forest[r * cols + c] == slot:
-                    return False, 0, 0
-    more = np.int64(0)
-    for q in range(nodes):
-        if q + AHEAD < nodes:
-            prefetch(word, np.int64(own[q + AHEAD]) * stride + BLOCKS)
-        more += get(word, np.int64(own[q]) * stride + BLOCKS) - 1
-    return True, nodes, more
+                    return False
+    return True
 
 
 @compiled
 def write_roots(forest, cols, top, left, row0, col0, width, out, out_row, out_col, rows_out, cols_out):
-    """Write the first pixel, as an index in the whole raster, of each core pixel's object; -1 where invalid."""
+    """Write the first pixel, as an index in the whole raster, of each core pixel's object; -1 where invalid.
+
+    The forest is turned into such indices, too: a parent is never after its pixel.
+    """
+    for r in range(top + rows_out):
+        first = (row0 + r) * width + col0
+        for c in range(cols):
+            p = r * cols + c
+            parent = np.int64(get(forest, p))
+            known = np.int64(get(forest, max(parent, 0)))
+            put(forest, p, first + c if parent == p else (known if parent >= 0 else parent))
     for r in range(rows_out):
         for c in range(cols_out):
-            root = np.int64(forest[(top + r) * cols + left + c])
-            if root >= 0:
-                root = (row0 + root // cols) * width + col0 + root % cols
-            out[out_row + r, out_col + c] = root
+            out[out_row + r, out_col + c] = forest[(top + r) * cols + left + c]
 
 
 @compiled
-def hand_over(graph, steps, token, mine, own, part, first):
+def hand_over(graph, steps, token, turn, mine, own, part, first):
     """Copy the core's own nodes, their further blocks to ``first`` and following of the part's pool.
+
+    All that do not wait for an earlier pass wait for the one numbered ``turn``, or need not be looked at in it.
 
     Neighbours are named by number among them, others by ``-1 - pixel``; ``best`` of none is the node itself. The
     part's records end before the rounded means, which depend on what they are relative to; its exact statistics
@@ -150,7 +166,9 @@ def hand_over(graph, steps, token, mine, own, part, first):
         for at in range(SIDE):
             put(own_side, me * SIDE + at, get(side, i * SIDE + at))
         own_pixel[me] = pixel[i]
-        put(own_byte, me * BYTES + DIRTY, 1 if get(byte, i * BYTES + DIRTY) == token else 0)
+        waits = np.int64(get(byte, i * BYTES + WAITS))
+        put(own_byte, me * BYTES + WAITS, waits if waits else turn + (get(byte, i * BYTES + DIRTY) != token))
+        put(own_byte, me * BYTES + DIRTY, 0)
         chosen = np.int64(get(side, i * SIDE + BEST))
         if chosen < 0:
             put(own_side, me * SIDE + BEST, me)
@@ -197,7 +215,6 @@ def place_part(part, graph, steps, first, part_pool, pool):
         chosen = np.int64(get(side, me * SIDE + BEST))
         put(to_side, i * SIDE + BEST, chosen + first if chosen >= 0 else chosen)
         put(to_byte, i * BYTES + STATE, ALIVE)
-        put(to_byte, i * BYTES + TAINT, 0)
         source, record = me * MEANS, i * stride
         for at in range(MEANS):
             put(to_word, record + at, get(word, source + at))

@@ -32,9 +32,10 @@ SIDE, BOX, PARENT, BEST, SLOT, FLAGS = 8, 0, 4, 5, 6, 7
 whole raster, ends exclusive, so that the box of a union is the least of each); the node itself, or the survivor of one
 that died in this pass; the neighbour of the least pair, or -1; the index in ``Graph.forest``; the bytes below."""
 
-BYTES, STATE, DIRTY, TAINT = 4 * SIDE, 4 * FLAGS, 4 * FLAGS + 1, 4 * FLAGS + 2
-"""Bytes of a node in the same memory; the token of the pass in which the neighbourhood last changed; 0 proven, 1 within
-reach of a window's edge."""
+BYTES, STATE, DIRTY, WAITS = 4 * SIDE, 4 * FLAGS, 4 * FLAGS + 1, 4 * FLAGS + 2
+"""Bytes of a node in the same memory; the token of the pass in which the neighbourhood last changed; the first pass
+that it cannot take part in, because it is within reach of a window's edge, or 0 if there is none yet. In the graph of
+the whole: the first pass that it has not taken part in, and one more if it need not be looked at in that one."""
 
 DEAD, ALIVE = 0, 255
 """Values of ``STATE``; every other value is the token of the pass in which the node last merged."""
@@ -44,6 +45,9 @@ LONG = 8
 
 OPEN = -2
 """``BEST`` of a node whose least pair must be looked for again in this pass."""
+
+EVERY = 255
+"""What all nodes that wait for a pass wait for at most."""
 
 HAS_RIGHT, HAS_BELOW, VALID, STRAY = 1, 2, 4, 8
 """Bits of a pixel: may join its right neighbour, the one below; is valid; is not finite where it should be."""
@@ -80,7 +84,7 @@ class Graph(NamedTuple):
     """Where a dead node's object has gone, by slot; a lower or equal slot for pixels."""
 
     def flags(self, which: int) -> NDArray[np.uint8]:
-        """Return one of the bytes of every node: ``STATE``, ``DIRTY`` or ``TAINT``."""
+        """Return one of the bytes of every node: ``STATE``, ``DIRTY`` or ``WAITS``."""
         return self.byte[which::BYTES]
 
     def words(self, which: int) -> NDArray[np.int32]:

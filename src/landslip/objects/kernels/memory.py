@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import mmap
 import os
 from typing import Any
@@ -134,7 +135,7 @@ class Arena:
 
     def empty(self, shape: int | tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
         """Return an array of whole cache lines, its content undefined."""
-        count = int(np.prod(shape, dtype=np.int64))
+        count = math.prod(shape) if isinstance(shape, tuple) else shape
         size = -(-count * np.dtype(dtype).itemsize // LINE_BYTES) * LINE_BYTES
         if self._used + size <= self._all.size:
             piece = self._all[self._used : self._used + size]

@@ -61,7 +61,7 @@ from landslip.objects.kernels.layout import (
     SIZE,
     SLOT,
     STATE,
-    TAINT,
+    WAITS,
 )
 
 AHEAD, FURTHER = 4, 32
@@ -69,12 +69,12 @@ AHEAD, FURTHER = 4, 32
 
 
 @compiled
-def select(graph, living, low, living_end, previous, token, limit, criterion, screen, merged):
-    """Merge the mutually least pairs that a node of ``living[low:living_end]`` speaks for, tainted ones left out.
+def select(graph, living, low, living_end, previous, token, ready, limit, criterion, screen, merged):
+    """Merge the mutually least pairs that a node of ``living[low:living_end]`` speaks for, if both are ready.
 
-    Dead nodes are dropped from that list. ``merged[low:]`` gets the survivors. Return how many they are, how many
-    further blocks their lists take at most, the most blocks that any two of them have together, the number of
-    entries of all, and where the list of the living ends now.
+    Ready are those that wait for a pass not after ``ready``. Dead nodes are dropped from that list. ``merged[low:]``
+    gets the survivors. Return how many they are, how many further blocks their lists take at most, the most blocks
+    that any two of them have together, the number of entries of all, and where the list of the living ends now.
     """
     word, real, exact, side, byte = graph.word, graph.real, graph.exact, graph.side, graph.byte
     pixel, forest = graph.pixel, graph.forest
@@ -96,9 +96,9 @@ def select(graph, living, low, living_end, previous, token, limit, criterion, sc
         # one of the two speaks for the pair: the only dirty one, or the lower
         yields = (get(byte, other + DIRTY) == previous) & (known < i)
         put(merged, found, i)
-        proven = (get(byte, own + TAINT) == 0) & (get(byte, other + TAINT) == 0)
+        both = (get(byte, own + WAITS) <= ready) & (get(byte, other + WAITS) <= ready)
         looks = (get(byte, own + DIRTY) == previous) & alive
-        found += looks & (k >= 0) & (get(side, known * SIDE + BEST) == i) & (not yields) & proven
+        found += looks & (k >= 0) & (get(side, known * SIDE + BEST) == i) & (not yields) & both
     count = 0
     for q in range(low, found):
         if q + FURTHER < found:

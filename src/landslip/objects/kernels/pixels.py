@@ -30,15 +30,19 @@ def links(image, valid, regions, out):
             out[r, c] = VALID if not masked or valid[r, c] else 0
         for b in range(bands):
             for c in range(cols):
-                if out[r, c] and not np.isfinite(image[b, r, c]):
-                    out[r, c] = STRAY
+                x = image[b, r, c]
+                out[r, c] = out[r, c] if (x - x == 0.0) | (out[r, c] == 0) else STRAY
         for c in range(cols - 1):
-            if out[r, c] & out[r, c + 1] & VALID and (not divided or regions[r, c] == regions[r, c + 1]):
-                out[r, c] |= HAS_RIGHT
+            both = out[r, c] & out[r, c + 1] & VALID != 0
+            if divided:
+                both &= regions[r, c] == regions[r, c + 1]
+            out[r, c] |= HAS_RIGHT if both else 0
         if r > 0:
             for c in range(cols):
-                if out[r - 1, c] & out[r, c] & VALID and (not divided or regions[r - 1, c] == regions[r, c]):
-                    out[r - 1, c] |= HAS_BELOW
+                both = out[r - 1, c] & out[r, c] & VALID != 0
+                if divided:
+                    both &= regions[r - 1, c] == regions[r, c]
+                out[r - 1, c] |= HAS_BELOW if both else 0
 
 
 @compiled

@@ -83,15 +83,15 @@ def _fetch_more(word, record, stride):
 @compiled
 def rebuild(
     graph, merged, first, count, cursor, low, high,
-    token, criterion, screen, prune, small, largest, mark, stamp, waiting,
+    token, criterion, screen, prune, small, largest, mark, stamp, waiting, open_nodes,
 ):  # fmt: skip
     """Join the lists of merged nodes, evaluate their costs, find their least pairs, and tell their neighbours.
 
     Further blocks that no list has room for are taken from the pool at ``cursor``. Neighbours in the range
-    learn here what it means for their least pair; those that must look for it again are put into ``waiting``.
-    Those beyond the range are left to others. ``mark`` says where in the joined list a node is, in numbers from
-    ``stamp`` on that grow from list to list. Return the new cursor, how many wait, those beyond the range, and
-    the next stamp.
+    learn here what it means for their least pair; those that must look for it again are put into ``waiting``,
+    behind ``open_nodes`` that are there already. Those beyond the range are left to others. ``mark`` says where in
+    the joined list a node is, in numbers from ``stamp`` on that grow from list to list. Return the new cursor, how
+    many wait, those beyond the range, and the next stamp.
     """
     word, real, side, byte = graph.word, graph.real, graph.side, graph.byte
     steps = criterion.steps
@@ -102,7 +102,6 @@ def rebuild(
     told = np.empty(room_for, np.int32)
     beyond = np.empty(64, np.int32)
     strangers = 0
-    open_nodes = 0
     later, soon, done = np.empty(RING, np.int32), np.int64(0), np.int64(0)
     never, unknown = np.float32(np.inf), np.float32(np.nan)
     always = never if small > 0.0 else np.float32(0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,17 +12,17 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from landslip.objects.kernels import compacting, rebuilding, taint
+from landslip.objects.kernels import compacting, rebuilding, stopping, waiting
 from landslip.objects.kernels import passes as steps
 from landslip.objects.kernels.layout import (
     ALIVE,
     BYTES,
     DEAD,
     DIRTY,
+    EVERY,
     POOL,
     SIDE,
     STATE,
-    TAINT,
     Criterion,
     Graph,
     Screen,
@@ -119,6 +119,8 @@ class Merger:
         Passes run so far.
     alive
         Living nodes; counted if negative.
+    arena
+        Memory to work in.
     """
 
     graph: Graph
@@ -150,7 +152,7 @@ class Merger:
         for _ in range(min(self.workers.threads, shares)):
             self._marks.put(Marks(arena.empty(nodes, np.int32)))
 
-    def run(self, limit: float, passes: int | None = None, *, proof: bool = False, shrink: bool = True) -> None:
+    def run(self, limit: float, passes: int | None = None, *, shrink: bool = True) -> None:
         """Run passes until one merges nothing, at most ``passes``.
 
         Parameters
@@ -159,30 +161,64 @@ class Merger:
             Pairs of this cost and above stay apart.
         passes
             Number of passes at most; None for no bound.
-        proof
-            Whether to carry the taint of a window's edge along.
         shrink
             Whether to move the living nodes together now and then.
         """
         done = 0
-        rim = np.empty(0, np.int32)
-        low = high = 0
-        if proof:
-            rim = (self.arena or NO_ARENA).empty(self.graph.pixel.size, np.int32)
-            first = np.flatnonzero(self.graph.flags(TAINT))
-            high = first.size
-            rim[:high] = first
         while passes is None or done < passes:
-            if proof:
-                rules = (self.criterion.steps, limit, rim, low, high)
-                low, high = high, int(taint.spread_taint(self.graph, *rules))
             done += 1
             self.passes += 1
             merged = self._one_pass(limit)
             if shrink and self.alive < 0.1 * self.graph.pixel.size:
                 self._drop_dead()
-            if not merged and not proof:
-                return  # with the proof, taint goes on spreading although nothing merges
+            if not merged:
+                return
+
+    def run_in_window(self, limit: float, last: int, *, waits: bool) -> None:
+        """Run the passes from the second to the one numbered ``last``, while nodes stop from the edge inwards.
+
+        Parameters
+        ----------
+        limit
+            Pairs of this cost and above stay apart.
+        last
+            Number of the last pass.
+        waits
+            Whether what stops is to go on in the graph of the whole; else it is tainted.
+        """
+        rim = (self.arena or NO_ARENA).empty(self.graph.pixel.size + 1, np.int32)
+        marks = self._marks.get()
+        scratch = (self._living, self._merged, self._waiting, marks.mark, rim)
+        rules = (limit, self.criterion, self.screen, at_least(self.prune))
+        word, end = stopping.run_window(self.graph, self.used, *scratch, waits, last, *rules)
+        self.graph = self.graph._replace(word=word, real=word.view(np.float32))
+        self._living_ends = [int(end)]
+        self.token = max(last, 1)
+
+    def catch_up(self, limit: float, last: int) -> None:
+        """Take what waited in windows through the passes that it has missed, up to the one numbered ``last``.
+
+        Parameters
+        ----------
+        limit
+            Pairs of this cost and above stay apart.
+        last
+            Number of the last pass in windows.
+        """
+        lows, highs = self._ranges()
+        ends = np.zeros((len(lows), last + 2), np.int64)
+        listed = [np.empty(high - low, np.int32) for low, high in zip(lows, highs, strict=True)]
+        self.workers.map(
+            lambda k: waiting.list_waiting(self.graph, lows[k], highs[k], last + 1, listed[k], ends[k]),
+            range(len(lows)),
+        )
+        self._living_ends = list(lows)
+        for turn in range(2, last + 2):
+            woken = [nodes[end[turn - 1] : end[turn]] for nodes, end in zip(listed, ends, strict=True)]
+            self._living_ends = self.workers.map(self._wake, woken, lows, self._living_ends)
+            if turn <= last:
+                self._one_pass(limit, ready=turn, woken=woken)
+        self._list_living()
 
     def scratch(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Return two arrays of one number per node and one more, of no use to the merger between passes."""
@@ -203,18 +239,22 @@ class Merger:
         """Look at every node again, because the limit has risen."""
         self.graph.flags(DIRTY)[:] = self.token
 
-    def _one_pass(self, limit: float) -> int:
+    def _wake(self, woken: NDArray[np.int32], low: int, end: int) -> int:
+        return int(waiting.wake(self.graph, woken, self.token, self._living, low, end))
+
+    def _one_pass(self, limit: float, ready: int = EVERY, woken: Sequence[NDArray[np.int32]] | None = None) -> int:
+        # those wait for a pass not after ``ready``, of ``woken`` for this very one; return how many pairs merged
         previous, token = self.token, self._next_token()
         lows, highs = self._ranges()
         common = (self.criterion, self.screen)
-        asked = (previous, token, limit, *common, self._merged)
+        asked = (previous, token, ready, limit, *common, self._merged)
         found = self.workers.map(
             lambda low, end: steps.select(self.graph, self._living, low, end, *asked), lows, self._living_ends
         )
         counts = [one[0] for one in found]
         self._living_ends = [one[4] for one in found]
         merged = sum(counts)
-        if not merged:
+        if not merged and not woken:
             return 0
         needs = [one[1] for one in found]
         largest = max(one[2] for one in found)
@@ -223,16 +263,17 @@ class Merger:
         cursors = [self.used + sum(needs[:k]) for k in range(len(needs))]
         graph, merging = self.graph, self._merged
         rules = (token, *common, at_least(self.prune), self.small)
-        waiting = [self._waiting[low + k : high + k + 1] for k, (low, high) in enumerate(zip(lows, highs, strict=True))]
+        queues = [self._waiting[low + k : high + k + 1] for k, (low, high) in enumerate(zip(lows, highs, strict=True))]
 
         def rebuild(k: int, marks: Marks) -> tuple[int, int, NDArray[np.int32]]:
             share = (lows[k], counts[k], cursors[k], lows[k], highs[k])
-            scratch = (largest, marks.mark, marks.first(found[k][3]), waiting[k])
+            opened = waiting.reopen(graph, self.criterion.steps, woken[k], token, queues[k]) if woken else 0
+            scratch = (largest, marks.mark, marks.first(found[k][3]), queues[k], opened)
             cursor, waits, beyond, marks.stamp = rebuilding.rebuild(graph, merging, *share, *rules, *scratch)
             return cursor, waits, beyond
 
         def refresh(k: int, marks: Marks) -> None:
-            steps.refresh(graph, waiting[k], results[k][1], *rules, False, marks.mark)
+            steps.refresh(graph, queues[k], results[k][1], *rules, False, marks.mark)
 
         results = self._marked(rebuild, range(len(lows)))
         self.used = results[-1][0]
@@ -292,7 +333,9 @@ class Merger:
         self.graph = self.graph._replace(word=word, real=word.view(np.float32))
 
     def _drop_dead(self) -> None:
-        alive = int(compacting.drop_dead(self.graph, self.stride))
+        shares = zip(self._ranges()[0], self._living_ends, strict=True)
+        living = np.concatenate([self._living[low:end] for low, end in shares])
+        alive = int(compacting.drop_dead(self.graph, self.stride, living))
         graph = self.graph
         side, byte = graph.side[: SIDE * alive], graph.byte[: BYTES * alive]
         self.graph = graph._replace(side=side, byte=byte, pixel=graph.pixel[:alive], exact=graph.exact[:alive])

@@ -26,15 +26,16 @@ class Plan:
     passes
         Passes run in windows, the first included.
     margin
-        Pixels around the core at the first attempt.
+        Pixels around the core at the first attempt, so that all of the core can be known. None: no more than the first
+        pass needs, and what cannot be known in the window waits for the graph of the whole.
     """
 
     core: tuple[int, int]
     passes: int
-    margin: int
+    margin: int | None
 
     @classmethod
-    def of(cls, shape: tuple[int, int], core: int, passes: int, margin: int) -> Plan:
+    def of(cls, shape: tuple[int, int], core: int, passes: int, margin: int | None) -> Plan:
         """Plan cores of about ``core²`` pixels; a raster of few columns is cut across only."""
         rows, cols = shape
         wide = cols if cols < 2 * core else core

@@ -1,10 +1,15 @@
-"""The first passes in windows, with the proof that each window's core is as if there were no window.
+"""The first passes in windows, each node as far as what happens to it does not depend on what lies beyond.
 
 All passes look at costs as they were when the pass began, so what happens to an object in a pass depends on
-its neighbours and on theirs. An object that touches the window's edge may lack neighbours: it is tainted.
-In each pass taint spreads to the neighbours of tainted objects, and to objects whose least neighbour has a
-tainted neighbour. What is free of taint after the passes has merged exactly as in the whole raster. If taint
-reaches the core, the window is run again with a wider margin.
+its neighbours and on theirs. Near the window's edge these are not known, from pass to pass further inwards.
+
+Without a margin, objects stop there, and with them those whose changes a stopped one could not do without
+seeing undone: its least pair is kept as it was. Core after core, each object is handed over as far as it has
+come, and goes on in the graph of the whole.
+
+With a margin, objects near the edge are tainted, and taint spreads to the neighbours of tainted objects, and to
+objects whose least neighbour has a tainted neighbour. What is free of taint after the passes has merged exactly as
+in the whole raster. If taint reaches the core, the window is run again with a wider margin.
 """
 
 from __future__ import annotations
@@ -33,11 +38,36 @@ from landslip.windows import Window
 NO_MASK = np.empty((0, 0), np.bool_)
 NO_REGIONS = np.empty((0, 0), np.int64)
 
+SEAM, RIM = 4, 3
+"""Pixels around a core without a margin: what neighbours a pixel of the core after the first pass is the object that
+its own window has, because all costs that decide on it are known. And pixels at a window's edge of which this cannot
+be said."""
+
 
 def first_pass(
-    pixels: Pixels, task: Task, window: Window, workers: Workers = SERIAL, arena: Arena = NO_ARENA
+    pixels: Pixels,
+    task: Task,
+    window: Window,
+    known: tuple[int, int, int, int] | None = None,
+    workers: Workers = SERIAL,
+    arena: Arena = NO_ARENA,
 ) -> tuple[Merger | None, NDArray[np.int32], NDArray[np.uint8], Ranges]:
     """Run the first pass on the pixels of a window and build the graph after it.
+
+    Parameters
+    ----------
+    pixels
+        Of the window.
+    task
+        What is asked.
+    window
+        Where they lie in the raster.
+    known
+        Rows (first, end) and columns of the window within which objects take part in the second pass; None for all.
+    workers
+        Threads for later passes.
+    arena
+        Memory to work in.
 
     Returns
     -------
@@ -69,10 +99,9 @@ def first_pass(
     nodes = first.number_nodes(link, direction, edges, forest, firsts, starts)
     if not nodes:
         return None, forest, link, (low, high)
-    bare = np.array([window.row > 0, window.row + rows < task.shape[0], window.col > 0, window.col + cols < width])
     graph = empty_graph(nodes, nodes + 64, steps, forest, arena)
     screen = make_screen(task.criterion, low, high)
-    place = (starts, window.row, window.col, width, bare)
+    place = (starts, window.row, window.col, width, known or (0, rows, 0, cols))
     filling.fill_graph(image, link, direction, firsts, *place, task.criterion, at_least(task.prune), screen, graph)
     used = pool_start(nodes, record_words(steps))
     merger = Merger(graph, used, task.criterion, screen, task.prune, workers, alive=nodes, arena=arena)
@@ -85,9 +114,9 @@ def window_bytes(steps: tuple[int, ...]) -> int:
     return 4 * record_words(steps) + 16 * LANES * len(steps) + 32 + 4 * POOL + 34 + 16 + 4 * LANES * len(steps)
 
 
-def arena_bytes(task: Task, margin: int) -> int:
+def arena_bytes(task: Task, margin: int | None) -> int:
     """Memory of a whole core with such a margin."""
-    rows, cols = (edge + 2 * margin for edge in task.plan.core)
+    rows, cols = (edge + 2 * (SEAM if margin is None else margin) for edge in task.plan.core)
     return window_bytes(task.criterion.steps) * rows * cols
 
 
@@ -148,7 +177,7 @@ def run_window(
     arenas: Arenas,
     margins: Margins,
 ) -> Part:
-    """Run the first passes around a core, again with a wider margin until the core is proven.
+    """Run the first passes around a core; where there is a margin, again with a wider one until the core is proven.
 
     Parameters
     ----------
@@ -172,6 +201,9 @@ def run_window(
     Part
         The core's own nodes, in the thread's arena: gone with its next window.
     """
+    if task.plan.margin is None:
+        window = core.expanded(SEAM, task.shape)
+        return _attempt(read(window), task, core, window, out, at, 1, arenas.get(arena_bytes(task, None)))
     start = margins.start
     margin, attempts = start, 0
     arena = arenas.get(arena_bytes(task, margin))
@@ -186,6 +218,16 @@ def run_window(
         arena.reset()
 
 
+def _away_from_edge(window: Window, shape: tuple[int, int]) -> tuple[int, int, int, int]:
+    # rows and columns away from the sides at which the raster goes on
+    return (
+        RIM if window.row > 0 else 0,
+        window.rows - (RIM if window.row + window.rows < shape[0] else 0),
+        RIM if window.col > 0 else 0,
+        window.cols - (RIM if window.col + window.cols < shape[1] else 0),
+    )
+
+
 def _attempt(
     pixels: Pixels,
     task: Task,
@@ -196,25 +238,27 @@ def _attempt(
     attempts: int,
     arena: Arena,
 ) -> Part | None:
-    merger, forest, link, ranges = first_pass(pixels, task, window, SERIAL, arena)
     inner = core.relative_to(window)
+    edges = (inner.row, inner.row + inner.rows, inner.col, inner.col + inner.cols)
+    known = edges if task.plan.margin is None else _away_from_edge(window, task.shape)
+    merger, forest, link, ranges = first_pass(pixels, task, window, known, SERIAL, arena)
     stray = int(np.count_nonzero(link[inner.slices] & STRAY))
-    steps = task.criterion.steps
+    steps, waits = task.criterion.steps, task.plan.margin is None
     if merger is None:
         out[at[0] : at[0] + core.rows, at[1] : at[1] + core.cols] = -1
         return Part(empty_part(0, 0, ranges[0].size), ranges, attempts, stray)
-    whole = window.shape == task.shape
-    merger.run(task.limit, task.plan.passes - 1, proof=not whole, shrink=False)
+    merger.run_in_window(task.limit, task.plan.passes, waits=waits)
     graph = merger.graph
-    handover.root_forest(forest)
     mine, own = merger.scratch()
-    edges = (inner.row, inner.row + inner.rows, inner.col, inner.col + inner.cols)
+    nodes, more = handover.own_nodes(graph, merger.living(), steps, window.row, window.cols, *edges, mine, own)
     corner = (window.row, window.col, window.cols)
-    proven, nodes, more = handover.judge_window(graph, merger.living(), steps, *corner, *edges, mine, own)
-    if not proven:
+    if not waits:
+        handover.root_forest(forest)
+    if not waits and not handover.is_proven(graph, merger.living(), steps, *corner, *edges, mine):
         return None
     part = empty_part(nodes, more, ranges[0].size, arena)
-    handover.hand_over(graph, steps, merger.token, mine, own, part, pool_start(nodes, MEANS))
+    first_block = pool_start(nodes, MEANS)
+    handover.hand_over(graph, steps, merger.token, task.plan.passes + 1, mine, own, part, first_block)
     place = (inner.row, inner.col, window.row, window.col, task.shape[1])
     handover.write_roots(forest, window.cols, *place, out, *at, core.rows, core.cols)
     return Part(part, ranges, attempts, stray)
