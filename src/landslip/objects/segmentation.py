@@ -135,20 +135,16 @@ def segment_hierarchy(
         threads=threads,
     )
     planes = Pixels(pixels, check_plane(valid, shape, "valid"), check_plane(regions, shape, "regions"))
-    return segment_planned(planes, options, Plan.of(shape, core_of(shape), PASSES, None))
+    return segment_planned(planes, options, Plan.of(shape, CORE, PASSES, None))
 
 
-PASSES = 11
-"""Passes in windows, after which a fifth of the nodes is left."""
+CORE, PASSES = 256, 11
+"""Edge of a window, so that what two threads work on hardly leaves the processor's cache; and passes in windows, after
+which a fifth of the nodes is left, the most of them along the windows' edges."""
 
 
 LEFT = 0.25, 0.1
 """Nodes, and further blocks of their lists, for which there is room at first, per pixel."""
-
-
-def core_of(shape: tuple[int, int]) -> int:
-    """Return the edge of a window's core: larger ones have less margin, and take more memory at a time."""
-    return 256 if shape[0] * shape[1] < 8_000_000 else 512
 
 
 def segment_planned(pixels: Pixels, options: Options, plan: Plan) -> NDArray[np.int32]:

@@ -101,7 +101,7 @@ def rebuild(
     costs, errors = np.empty(room_for, np.float32), np.empty(room_for, np.float32)
     told = np.empty(room_for, np.int32)
     beyond = np.empty(64, np.int32)
-    strangers = 0
+    strangers = np.int64(0)
     later, soon, done = np.empty(RING, np.int32), np.int64(0), np.int64(0)
     never, unknown = np.float32(np.inf), np.float32(np.nan)
     always = never if small > 0.0 else np.float32(0.0)

@@ -29,21 +29,19 @@ def list_waiting(graph, low, high, last, nodes, ends):
     They are put into ``nodes``; those that wait for pass p end at ``ends[p]``.
     """
     byte = graph.byte
-    ends[:] = 0
+    for turn in range(last + 1):
+        ends[turn] = 0
     for i in range(low, high):
         turn = np.int64(get(byte, i * BYTES + WAITS))
-        if turn <= last:
-            ends[turn] += 1
-    for turn in range(1, ends.size):
+        if turn < last:
+            ends[turn + 1] += 1  # where the nodes of the pass after it begin
+    for turn in range(1, last + 1):
         ends[turn] += ends[turn - 1]
-    begins = np.zeros_like(ends)
-    for turn in range(1, ends.size):
-        begins[turn] = ends[turn - 1]
     for i in range(low, high):
         turn = np.int64(get(byte, i * BYTES + WAITS))
         if turn <= last:
-            nodes[begins[turn]] = i
-            begins[turn] += 1
+            nodes[ends[turn]] = i
+            ends[turn] += 1
 
 
 @compiled

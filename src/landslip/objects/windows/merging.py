@@ -186,9 +186,10 @@ class Merger:
         waits
             Whether what stops is to go on in the graph of the whole; else it is tainted.
         """
-        rim = (self.arena or NO_ARENA).empty(self.graph.pixel.size + 1, np.int32)
+        arena, nodes = self.arena or NO_ARENA, self.graph.pixel.size
+        rim, best, cost = arena.empty(nodes + 1, np.int32), arena.empty(nodes, np.int32), arena.empty(nodes, np.float32)
         marks = self._marks.get()
-        scratch = (self._living, self._merged, self._waiting, marks.mark, rim)
+        scratch = (self._living, self._merged, self._waiting, marks.mark, rim, best, cost)
         rules = (limit, self.criterion, self.screen, at_least(self.prune))
         word, end = stopping.run_window(self.graph, self.used, *scratch, waits, last, *rules)
         self.graph = self.graph._replace(word=word, real=word.view(np.float32))
