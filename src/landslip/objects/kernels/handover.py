@@ -60,20 +60,16 @@ def root_forest(forest):
 
 
 @compiled
-def own_nodes(graph, living, steps, row0, cols, top, bottom, left, right, mine, own):
+def own_nodes(graph, steps, row0, cols, top, bottom, left, right, mine, own):
     """Find the nodes of the core (rows ``top:bottom``, columns ``left:right`` of the window) once the passes are over.
 
-    ``living`` are the nodes, perhaps with some that are dead. ``own`` gets those whose first pixel is in the core,
-    ``mine`` each node's number among them, or -1. Return how many nodes are its own, and how many further blocks
-    their lists take.
+    ``own`` gets the living whose first pixel is in the core, ``mine`` each living node's number among them, or -1.
+    Return how many nodes are its own, and how many further blocks their lists take.
     """
     word, side, byte = graph.word, graph.side, graph.byte
     stride = MEANS + 2 * LANES * len(steps)
     nodes = 0
-    for q in range(living.size):
-        if q + 2 * AHEAD < living.size:
-            prefetch(side, np.int64(get(living, q + 2 * AHEAD)) * SIDE)
-        i = np.int64(get(living, q))
+    for i in range(graph.pixel.size):
         if get(byte, i * BYTES + STATE) == DEAD:
             continue
         # the first pixel is in the first row of the object
@@ -92,15 +88,13 @@ def own_nodes(graph, living, steps, row0, cols, top, bottom, left, right, mine, 
 
 
 @compiled
-def is_proven(graph, living, steps, row0, col0, cols, top, bottom, left, right, mine):
-    """Return whether no object with a pixel in the core is tainted, nor any neighbour of the core's own."""
-    word, side, byte = graph.word, graph.side, graph.byte
+def is_proven(graph, stopped, steps, row0, col0, cols, top, bottom, left, right, mine):
+    """Return whether no object with a pixel in the core has ``stopped``, nor any neighbour of the core's own."""
+    word, side = graph.word, graph.side
     forest = graph.forest
     stride = MEANS + 2 * LANES * len(steps)
-    for q in range(living.size):
-        i = np.int64(get(living, q))
-        if get(byte, i * BYTES + STATE) == DEAD or get(byte, i * BYTES + WAITS) == 0:
-            continue
+    for q in range(stopped.size):
+        i = np.int64(stopped[q])
         if mine[i] >= 0:
             return False
         for number in range(np.int64(get(word, i * stride + BLOCKS))):

@@ -72,9 +72,10 @@ AHEAD, FURTHER = 4, 32
 def select(graph, living, low, living_end, previous, token, ready, limit, criterion, screen, merged):
     """Merge the mutually least pairs that a node of ``living[low:living_end]`` speaks for, if both are ready.
 
-    Ready are those that wait for a pass not after ``ready``. Dead nodes are dropped from that list. ``merged[low:]``
-    gets the survivors. Return how many they are, how many further blocks their lists take at most, the most blocks
-    that any two of them have together, the number of entries of all, and where the list of the living ends now.
+    Ready are those that wait for a pass not after ``ready``; others, and the dead, are dropped from that list.
+    ``merged[low:]`` gets the survivors. Return how many they are, how many further blocks their lists take at most,
+    the most blocks that any two of them have together, the number of entries of all, and where the list of the living
+    ends now.
     """
     word, real, exact, side, byte = graph.word, graph.real, graph.exact, graph.side, graph.byte
     pixel, forest = graph.pixel, graph.forest
@@ -89,14 +90,15 @@ def select(graph, living, low, living_end, previous, token, ready, limit, criter
         own = i * BYTES
         alive = get(byte, own + STATE) != DEAD
         put(living, kept_end, i)
-        kept_end += alive
+        allowed = get(byte, own + WAITS) <= ready
+        kept_end += alive & allowed
         k = np.int64(get(side, i * SIDE + BEST))
         known = k if k >= 0 else i
         other = known * BYTES
         # one of the two speaks for the pair: the only dirty one, or the lower
         yields = (get(byte, other + DIRTY) == previous) & (known < i)
         put(merged, found, i)
-        both = (get(byte, own + WAITS) <= ready) & (get(byte, other + WAITS) <= ready)
+        both = allowed & (get(byte, other + WAITS) <= ready)
         looks = (get(byte, own + DIRTY) == previous) & alive
         found += looks & (k >= 0) & (get(side, known * SIDE + BEST) == i) & (not yields) & both
     count = 0

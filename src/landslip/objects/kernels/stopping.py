@@ -131,8 +131,8 @@ def run_window(
     """Run the passes from the second to the one numbered ``last``, while nodes stop further and further inwards.
 
     ``waits``: see :func:`spread`. ``used`` is where the unused part of the pool begins; the other arrays are for use
-    here. A pass has its number for token. Return the records, which were moved if the pool did not suffice, and
-    where ``living`` ends.
+    here. A pass has its number for token. Return the records, which were moved if the pool did not suffice, and how
+    many nodes have stopped: the first of ``rim``.
     """
     steps = criterion.steps
     stride = MEANS + 2 * LANES * len(steps)
@@ -167,4 +167,4 @@ def run_window(
         refresh(graph, waiting, count, turn, criterion, screen, prune, 0.0, no, mark)
         _restore(graph, stride, rim, high, end, best, cost)
         low, high = high if turn > 2 else low, end
-    return graph.word, living_end
+    return graph.word, high

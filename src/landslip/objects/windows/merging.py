@@ -7,6 +7,7 @@ import queue
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -46,6 +47,10 @@ def usable_threads(threads: int | None) -> int:
     if allowed.isdigit() and int(allowed) > 0:  # workers that share a machine say so
         return int(allowed)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+Shares = Sequence[NDArray[np.int32]]
+"""Nodes of each share of the graph."""
 
 
 class Workers:
@@ -174,7 +179,7 @@ class Merger:
             if not merged:
                 return
 
-    def run_in_window(self, limit: float, last: int, *, waits: bool) -> None:
+    def run_in_window(self, limit: float, last: int, *, waits: bool) -> NDArray[np.int32]:
         """Run the passes from the second to the one numbered ``last``, while nodes stop from the edge inwards.
 
         Parameters
@@ -185,16 +190,21 @@ class Merger:
             Number of the last pass.
         waits
             Whether what stops is to go on in the graph of the whole; else it is tainted.
+
+        Returns
+        -------
+        numpy.ndarray
+            The nodes that have stopped.
         """
         arena, nodes = self.arena or NO_ARENA, self.graph.pixel.size
         rim, best, cost = arena.empty(nodes + 1, np.int32), arena.empty(nodes, np.int32), arena.empty(nodes, np.float32)
         marks = self._marks.get()
         scratch = (self._living, self._merged, self._waiting, marks.mark, rim, best, cost)
         rules = (limit, self.criterion, self.screen, at_least(self.prune))
-        word, end = stopping.run_window(self.graph, self.used, *scratch, waits, last, *rules)
+        word, count = stopping.run_window(self.graph, self.used, *scratch, waits, last, *rules)
         self.graph = self.graph._replace(word=word, real=word.view(np.float32))
-        self._living_ends = [int(end)]
         self.token = max(last, 1)
+        return np.asarray(rim[:count])
 
     def catch_up(self, limit: float, last: int) -> None:
         """Take what waited in windows through the passes that it has missed, up to the one numbered ``last``.
@@ -213,21 +223,20 @@ class Merger:
             lambda k: waiting.list_waiting(self.graph, lows[k], highs[k], last + 1, listed[k], ends[k]),
             range(len(lows)),
         )
-        self._living_ends = list(lows)
-        for turn in range(2, last + 2):
-            woken = [nodes[end[turn - 1] : end[turn]] for nodes, end in zip(listed, ends, strict=True)]
-            self._living_ends = self.workers.map(self._wake, woken, lows, self._living_ends)
-            if turn <= last:
-                self._one_pass(limit, ready=turn, woken=woken)
+        groups = [
+            [nodes[end[turn - 1] : end[turn]] for nodes, end in zip(listed, ends, strict=True)]
+            for turn in range(1, last + 2)
+        ]
+        self._living_ends = [
+            self._wake(woken, self.token, low, low) for woken, low in zip(groups[1], lows, strict=True)
+        ]
+        for turn, (woken, following) in enumerate(pairwise(groups[1:]), start=2):
+            self._one_pass(limit, ready=turn, woken=woken, following=following)
         self._list_living()
 
     def scratch(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Return two arrays of one number per node and one more, of no use to the merger between passes."""
         return self._waiting, self._merged
-
-    def living(self) -> NDArray[np.int32]:
-        """Return, where the graph has one share, the nodes that lived before the last pass."""
-        return self._living[: self._living_ends[0]]
 
     def restart(self, prune: float, small: float) -> None:
         """Evaluate what was pruned, and look at every node again."""
@@ -240,11 +249,12 @@ class Merger:
         """Look at every node again, because the limit has risen."""
         self.graph.flags(DIRTY)[:] = self.token
 
-    def _wake(self, woken: NDArray[np.int32], low: int, end: int) -> int:
-        return int(waiting.wake(self.graph, woken, self.token, self._living, low, end))
+    def _wake(self, woken: NDArray[np.int32], token: int, low: int, end: int) -> int:
+        return int(waiting.wake(self.graph, woken, token, self._living, low, end))
 
-    def _one_pass(self, limit: float, ready: int = EVERY, woken: Sequence[NDArray[np.int32]] | None = None) -> int:
-        # those wait for a pass not after ``ready``, of ``woken`` for this very one; return how many pairs merged
+    def _one_pass(self, limit: float, ready: int = EVERY, woken: Shares = (), following: Shares = ()) -> int:
+        # All that wait for a pass not after ``ready`` take part, of which ``woken`` waited for this very one and
+        # ``following`` wait for the next. Return how many pairs merged.
         previous, token = self.token, self._next_token()
         lows, highs = self._ranges()
         common = (self.criterion, self.screen)
@@ -273,17 +283,18 @@ class Merger:
             cursor, waits, beyond, marks.stamp = rebuilding.rebuild(graph, merging, *share, *rules, *scratch)
             return cursor, waits, beyond
 
-        def refresh(k: int, marks: Marks) -> None:
+        def refresh(k: int, marks: Marks) -> int:
+            beside = np.unique(strangers[(strangers >= lows[k]) & (strangers < highs[k])])
+            if beside.size:
+                steps.refresh(graph, beside, beside.size, *rules, True, marks.mark)
             steps.refresh(graph, queues[k], results[k][1], *rules, False, marks.mark)
+            end = self._living_ends[k]
+            return self._wake(following[k], token, lows[k], end) if following else end
 
         results = self._marked(rebuild, range(len(lows)))
         self.used = results[-1][0]
-        strangers = np.unique(np.concatenate([beyond for _, _, beyond in results]))
-        if strangers.size:  # neighbours across the borders of the shares
-            self._marked(
-                lambda _, marks: steps.refresh(graph, strangers, strangers.size, *rules, True, marks.mark), range(1)
-            )
-        self._marked(refresh, range(len(lows)))
+        strangers = np.concatenate([beyond for _, _, beyond in results])  # neighbours across the borders of the shares
+        self._living_ends = self._marked(refresh, range(len(lows)))
         self.token = token
         self.alive -= merged
         return int(merged)

@@ -247,14 +247,14 @@ def _attempt(
     if merger is None:
         out[at[0] : at[0] + core.rows, at[1] : at[1] + core.cols] = -1
         return Part(empty_part(0, 0, ranges[0].size), ranges, attempts, stray)
-    merger.run_in_window(task.limit, task.plan.passes, waits=waits)
+    stopped = merger.run_in_window(task.limit, task.plan.passes, waits=waits)
     graph = merger.graph
     mine, own = merger.scratch()
-    nodes, more = handover.own_nodes(graph, merger.living(), steps, window.row, window.cols, *edges, mine, own)
+    nodes, more = handover.own_nodes(graph, steps, window.row, window.cols, *edges, mine, own)
     corner = (window.row, window.col, window.cols)
     if not waits:
         handover.root_forest(forest)
-    if not waits and not handover.is_proven(graph, merger.living(), steps, *corner, *edges, mine):
+    if not waits and not handover.is_proven(graph, stopped, steps, *corner, *edges, mine):
         return None
     part = empty_part(nodes, more, ranges[0].size, arena)
     first_block = pool_start(nodes, MEANS)
