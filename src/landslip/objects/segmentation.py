@@ -138,9 +138,9 @@ def segment_hierarchy(
     return segment_planned(planes, options, Plan.of(shape, CORE, PASSES, None))
 
 
-CORE, PASSES = 256, 11
+CORE, PASSES = 256, 13
 """Edge of a window, so that what two threads work on hardly leaves the processor's cache; and passes in windows, after
-which a fifth of the nodes is left, the most of them along the windows' edges."""
+which a fifth of the nodes is left, most of which wait for what lies beyond the window."""
 
 
 LEFT = 0.25, 0.1
@@ -202,7 +202,7 @@ def _run_windows(
     pixels: Pixels, task: Task, cores: list[Window], out: NDArray[np.int32], workers: Workers, whole: Whole
 ) -> int:
     """Run the first passes in all windows, the graph of the whole takes them up; return the number of stray pixels."""
-    arenas, margins = Arenas(), Margins(task.plan.margin or 0)  # gone when the windows are done
+    arenas, margins = Arenas(), Margins(task.plan.margin)  # gone when the windows are done
 
     def run(index: int, core: Window) -> int:
         part = run_window(pixels.window, task, core, out, (core.row, core.col), arenas, margins)

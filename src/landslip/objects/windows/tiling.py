@@ -111,7 +111,7 @@ def first_pass(
 def window_bytes(steps: tuple[int, ...]) -> int:
     """Memory of a window's pixel while it is worked on, at most (where hardly two pixels merge at first)."""
     # record, exact statistics, half a line, a block of the pool, small arrays of a node, arrays of a pixel, its values
-    return 4 * record_words(steps) + 16 * LANES * len(steps) + 32 + 4 * POOL + 34 + 16 + 4 * LANES * len(steps)
+    return 4 * record_words(steps) + 16 * LANES * len(steps) + 32 + 4 * POOL + 42 + 16 + 4 * LANES * len(steps)
 
 
 def arena_bytes(task: Task, margin: int | None) -> int:
@@ -143,11 +143,11 @@ class Margins:
     Parameters
     ----------
     first
-        The margin to begin with.
+        The margin to begin with; None where windows have none.
     """
 
-    def __init__(self, first: int) -> None:
-        self.start = first
+    def __init__(self, first: int | None) -> None:
+        self.start = SEAM if first is None else first
         self._run, self._again = 0, 0
         self._lock = threading.Lock()
 
@@ -201,9 +201,6 @@ def run_window(
     Part
         The core's own nodes, in the thread's arena: gone with its next window.
     """
-    if task.plan.margin is None:
-        window = core.expanded(SEAM, task.shape)
-        return _attempt(read(window), task, core, window, out, at, 1, arenas.get(arena_bytes(task, None)))
     start = margins.start
     margin, attempts = start, 0
     arena = arenas.get(arena_bytes(task, margin))
