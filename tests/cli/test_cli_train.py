@@ -201,6 +201,19 @@ def test_what_is_read_is_never_written_over(run, patches, tmp_path):
     assert "config.toml: is read here, and would be written over" in err
 
 
+def test_a_place_is_tried_before_tiles_are_built(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("landslip.study.single.prepare_tiles", lambda *_, **__: pytest.fail("built tiles first"))
+    config = write(tmp_path / "c.toml", "[data]\nscene = 'scene'\n")
+    (tmp_path / "file").write_text("")
+    code, _, err = run("train", config, "--out", tmp_path / "file" / "run", "--quiet")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "file" in err
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    code, _, err = run("train", config, "--out", tmp_path / "run", "--quiet")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "holds a run already" in err
+
+
 @pytest.mark.real
 @needs_real
 def test_real_landslide4sense_folder_trains_an_epoch_and_scores_without_conversion(run, tmp_path):

@@ -32,9 +32,15 @@ def command(
     with session(quiet=quiet, debug=debug, as_json=json) as console:
         from landslip.data.checkup import check_up
         from landslip.data.matching import layers_to_match
+        from landslip.files import check_place, keep_inputs
         from landslip.study.single import SingleConfig, prepare_tiles
+        from landslip.training.record import require_no_run
 
         settings = SingleConfig.from_toml(config)
+        if not (dry_run or resume):  # the settings of a run that goes on may well be its own
+            keep_inputs([out / "config.toml"], [config])
+            require_no_run(out)
+            check_place(out)
         prepared = prepare_tiles(settings.tiles(), progress=console.progress)
         matched = layers_to_match(prepared.tiles.layers) if settings.train.match_images else ()
         found = check_up(prepared.tiles, matched=matched)
@@ -43,11 +49,8 @@ def command(
             return
         for remark in found.remarks:
             console.say(f"note: {remark}")
-        from landslip.files import keep_inputs
         from landslip.training import fit
 
-        if not resume:  # the settings of a run that goes on may well be its own
-            keep_inputs([out / "config.toml"], [config])
         bundle = fit(
             prepared.tiles,
             settings.train,

@@ -21,7 +21,7 @@ from landslip.bundle import MODEL, Bundle
 from landslip.config import Config
 from landslip.data.draws import integer
 from landslip.data.tileset import Part, TileSet
-from landslip.errors import ConfigError, OutputError
+from landslip.errors import ConfigError
 from landslip.files import locked, write_json
 from landslip.models import build_model, parameter_counts
 from landslip.progress import SILENT, Progress
@@ -32,7 +32,7 @@ from landslip.training.device import device_name, resolve_precision
 from landslip.training.distributed import Order, launch, node_rank
 from landslip.training.evaluate import evaluate
 from landslip.training.prepare import directional, fingerprint, prepare
-from landslip.training.record import LAST, Record
+from landslip.training.record import LAST, Record, require_no_run
 from landslip.training.tracker import UNTRACKED, Tracker, require_tracker, tracking
 from landslip.training.world import ALONE, World
 
@@ -180,9 +180,7 @@ class _Setup:
 def _begin(out: Path, record: Record, *, resume: bool) -> Bundle | None:
     # the finished run when there is one to resume; else the record is filled with the epochs done
     if not resume:
-        if (out / MODEL).exists() or (out / "checkpoints").exists():
-            message = f"{out}: holds a run already; choose another --out, or go on with --resume"
-            raise OutputError(message)
+        require_no_run(out)
         return None
     if (out / MODEL).is_file():
         bundle = Bundle.load(out)

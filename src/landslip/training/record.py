@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from landslip.errors import ConfigError, FormatError
+from landslip.bundle import MODEL
+from landslip.errors import ConfigError, FormatError, OutputError
 from landslip.files import atomic_path, write_text
 
 LAST = Path("checkpoints") / "last.ckpt"
@@ -141,6 +142,19 @@ class Record:
         if other["data"] != self.data:
             message = f"{folder}: begun with other training data; use the same data, or choose another --out"
             raise ConfigError(message)
+
+
+def require_no_run(folder: Path) -> None:
+    """Refuse a folder that holds a run, finished or not.
+
+    Raises
+    ------
+    OutputError
+        It does.
+    """
+    if (folder / MODEL).exists() or (folder / "checkpoints").exists():
+        message = f"{folder}: holds a run already; choose another --out, or go on with --resume"
+        raise OutputError(message)
 
 
 def _tiles_per_update(settings: Mapping[str, Any]) -> int:
