@@ -90,14 +90,21 @@ def test_tiled_with_a_margin_equals_untiled(kind, seed, core, passes, margin, sc
     scale=st.sampled_from([3.0, 6.0, 20.0, 60.0]),
     masked=st.booleans(),
     divided=st.booleans(),
-    threads=st.sampled_from([1, 2]),
+    threads=st.sampled_from([1, 2, 3]),
+    few=st.sampled_from([20, 500, 30_000]),
+    min_size=st.sampled_from([1, 9]),
 )
-def test_tiled_without_a_margin_equals_untiled(kind, seed, core, passes, scale, masked, divided, threads):
+def test_tiled_without_a_margin_equals_untiled(
+    kind, seed, core, passes, scale, masked, divided, threads, few, min_size
+):
     image = image_of(kind, seed)
     shape = image.shape[1:]
     masks = masks_of(shape, core, seed, masked, divided)
-    whole = planned(image, scale, Plan(shape, 1, 0), *masks)
-    assert np.array_equal(planned(image, scale, Plan(core, passes, None), *masks, threads=threads), whole)
+    whole = planned(image, scale, Plan(shape, 1, 0), *masks, min_size=min_size)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("landslip.objects.windows.merging.FEW", few)  # share even small graphs
+        tiled = planned(image, scale, Plan(core, passes, None), *masks, threads=threads, min_size=min_size)
+    assert np.array_equal(tiled, whole)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -260,6 +267,35 @@ def test_a_small_object_without_neighbours_stays():
 
 def test_many_passes_outlast_the_tokens():
     # a ramp of growing steps merges from one end, pixel by pixel: more passes than a byte counts
-    image = np.cumsum(np.arange(400) * 0.5 + 1)[None, None].astype(np.float32)
-    labels = segment(image, 1e9, color=1.0)
-    assert labels.max() == 1
+    image = np.cumsum(np.arange(1200) * 0.5 + 1)[None, None].astype(np.float32)
+    assert segment(image, 1e9, color=1.0).max() == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tokens_that_begin_again_change_nothing(kind, monkeypatch):
+    image = image_of(kind, 2, rows=60, cols=70)
+    whole = planned(image, 60, Plan((60, 70), 1, 0))
+    monkeypatch.setattr("landslip.objects.windows.merging.LAST_TOKEN", 5)
+    assert np.array_equal(planned(image, 60, Plan((60, 70), 1, 0)), whole)
+    assert np.array_equal(planned(image, 60, Plan((13, 17), 9, None)), whole)
+
+
+def test_plans_of_more_passes_than_a_byte_counts_are_refused():
+    for passes in (0, 251):
+        with pytest.raises(ValueError, match=f"{passes} passes in windows: there must be 1 to 250"):
+            Plan((64, 64), passes, None)
+
+
+def test_windows_whose_lists_need_more_room_get_it(monkeypatch):
+    image = image_of("landscape", 4)
+    whole = planned(image, 60, Plan((110, 130), 1, 0))
+    honest, moved = tiling.empty_graph, []
+
+    def cramped(nodes, more, *rest):
+        graph = honest(nodes, 4, *rest)
+        moved.append(graph.word)
+        return graph
+
+    monkeypatch.setattr(tiling, "empty_graph", cramped)
+    assert np.array_equal(planned(image, 60, Plan((60, 70), 9, None)), whole)
+    assert len(moved) == 4

@@ -1,4 +1,4 @@
-"""What a window leaves on disk: its proven nodes, and for each pixel of its core the node that it belongs to."""
+"""What a window leaves on disk: its own nodes, and for each pixel of its core the node that it belongs to."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class Run:
             "color": self.options.color,
             "compactness": self.options.compactness,
             "band_weights": list(self.options.band_weights),
-            "plan": [*self.task.plan.core, self.task.plan.passes],
+            "plan": [*self.task.plan.core, self.task.plan.passes, self.task.plan.margin is None],
         }
         return {"format": 4, "digest": hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest(), **plain}
 

@@ -1,6 +1,9 @@
 # mypy: ignore-errors
 # ruff: noqa: ANN001, ANN201, ANN202
-"""One pass on the graph. Each step writes only what belongs to its own share of the nodes.
+"""One pass on the graph, in steps that threads take on shares of the nodes.
+
+Pairs share no node, so it does not matter who merges them, nor when. Neighbours beyond a share are told entry by
+entry, and evaluated again by their own share in the last step; whatever else is written of them is the same for all.
 
 1. :func:`select` finds the pairs that are each other's least and joins their statistics;
 2. :func:`rebuild` joins the lists of merged nodes, evaluates the costs to their neighbours and tells them;

@@ -19,7 +19,6 @@ from landslip.objects.kernels.layout import (
     LINE,
     MEANS,
     NAME,
-    PARENT,
     POOL,
     SIDE,
     WAITS,
@@ -74,12 +73,13 @@ def _may_merge(real, record, limit):
 def spread(graph, steps, limit, rim, low, high, turn, waits):
     """Stop what cannot take part in the pass numbered ``turn``, or what others must still see as it was before it.
 
-    A node's decision depends on its own neighbours, and on the neighbours of the one it would merge with. So those
-    stop that have a neighbour which stopped before the pass before (before the second pass: those at the edge), and
-    those that would merge with one of them. ``waits``: so do two that would merge with each other, if one of them is
-    the neighbour of such a node: it is to go on later, and then must still see what they were.
+    A node's decision depends on its own neighbours, and on the neighbours of the one it would merge with. So *open*
+    nodes stop, which have a neighbour that did not take part in the pass before (before the second pass: those at the
+    edge), and those that would merge with an open one. ``waits``: so do two that would merge with each other, if one
+    of them is the neighbour of an open node: that is to go on later, and then must still see what they were.
 
-    Newly stopped are ``rim[low:high]``; what stops now is put behind. Return where it ends.
+    Newly stopped are ``rim[low:high]``; what stops now is put behind, first the open ones. Return where these end, and
+    where all do.
     """
     word, real, side, byte = graph.word, graph.real, graph.side, graph.byte
     stride = MEANS + 2 * LANES * len(steps)
@@ -102,7 +102,7 @@ def spread(graph, steps, limit, rim, low, high, turn, waits):
                     end = _stop(byte, rim, end, j, turn)
                     if get(byte, best * BYTES + WAITS) == 0:
                         end = _stop(byte, rim, end, best, turn)
-    return end
+    return near, end
 
 
 @inlined
@@ -116,11 +116,10 @@ def _remember(graph, stride, rim, low, high, best, cost):
 
 @inlined
 def _restore(graph, stride, rim, low, high, best, cost):
-    # give them back, under the names that hold after a pass
+    # give them back: what they would merge with has stopped too, and bears the same name
     for q in range(low, high):
         i = np.int64(rim[q])
-        known = np.int64(get(best, q))
-        put(graph.side, i * SIDE + BEST, get(graph.side, known * SIDE + PARENT) if known >= 0 else known)
+        put(graph.side, i * SIDE + BEST, get(best, q))
         put(graph.real, i * stride + BEST_COST, get(cost, q))
 
 
@@ -146,8 +145,9 @@ def run_window(
         high += get(graph.byte, i * BYTES + WAITS) != 0
     living_end, stamp = np.int64(nodes), np.int64(1)
     for turn in range(2, last + 1):
-        end = spread(graph, steps, limit, rim, low, high, turn, waits)
-        _remember(graph, stride, rim, high, end, best, cost)
+        near, end = spread(graph, steps, limit, rim, low, high, turn, waits)
+        known = near if waits else end  # those from here on know their least pairs, and keep them
+        _remember(graph, stride, rim, known, end, best, cost)
         count, need, largest, entries, living_end = select(
             graph, living, none, living_end, turn - 1, turn, none, limit, criterion, screen, merged
         )
@@ -165,6 +165,6 @@ def run_window(
             turn, criterion, screen, prune, 0.0, largest, mark, stamp, waiting, none,
         )  # fmt: skip
         refresh(graph, waiting, count, turn, criterion, screen, prune, 0.0, no, mark)
-        _restore(graph, stride, rim, high, end, best, cost)
+        _restore(graph, stride, rim, known, end, best, cost)
         low, high = high if turn > 2 else low, end
     return graph.word, high

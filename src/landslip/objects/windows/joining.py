@@ -30,7 +30,7 @@ class Part:
     ranges
         Values of each band in the window.
     attempts
-        How often the window was run until taint stayed out of the core.
+        How often the window was run until taint stayed out of the core; once where there is no margin.
     stray
         Pixels of the core that are not finite though they should be.
     """
@@ -176,4 +176,4 @@ class Whole:
             message = f"{sum(missing)} neighbours across windows were not found: the windows contradict each other"
             raise AssertionError(message)
         used = self._pool + self._blocks
-        return Merger(graph, used, task.criterion, screen, task.prune, workers, alive=nodes, arena=self._arena), cells
+        return Merger(graph, used, task.criterion, screen, task.prune, workers, nodes, self._arena), cells

@@ -116,16 +116,16 @@ class Merger:
         Costs from here on are not kept: the largest ``scale²`` that will be asked for.
     workers
         Threads that share the work of a pass.
+    alive
+        Living nodes.
+    arena
+        Memory to work in.
     token
         Token of the last pass; nodes with this ``dirty`` are looked at next.
     small
         If positive, only pairs count of which one has fewer pixels.
     passes
         Passes run so far.
-    alive
-        Living nodes; counted if negative.
-    arena
-        Memory to work in.
     """
 
     graph: Graph
@@ -133,19 +133,16 @@ class Merger:
     criterion: Criterion
     screen: Screen
     prune: float
-    workers: Workers = SERIAL
+    workers: Workers
+    alive: int
+    arena: Arena
     token: int = 1
     small: float = 0.0
     passes: int = 0
-    alive: int = -1
-    arena: Arena | None = None
 
     def __post_init__(self) -> None:
         """Prepare the scratch memory."""
-        arena = self.arena or NO_ARENA
-        nodes = self.graph.pixel.size
-        if self.alive < 0:
-            self.alive = int(np.count_nonzero(self.graph.flags(STATE) != DEAD))
+        arena, nodes = self.arena, self.graph.pixel.size
         self.stride = record_words(self.criterion.steps)
         self._marks: queue.SimpleQueue[Marks] = queue.SimpleQueue()
         self._merged = arena.empty(nodes + 1, np.int32)
@@ -157,30 +154,26 @@ class Merger:
         for _ in range(min(self.workers.threads, shares)):
             self._marks.put(Marks(arena.empty(nodes, np.int32)))
 
-    def run(self, limit: float, passes: int | None = None, *, shrink: bool = True) -> None:
-        """Run passes until one merges nothing, at most ``passes``.
+    def run(self, limit: float) -> None:
+        """Run passes until one merges nothing.
 
         Parameters
         ----------
         limit
             Pairs of this cost and above stay apart.
-        passes
-            Number of passes at most; None for no bound.
-        shrink
-            Whether to move the living nodes together now and then.
         """
-        done = 0
-        while passes is None or done < passes:
-            done += 1
+        while True:
             self.passes += 1
             merged = self._one_pass(limit)
-            if shrink and self.alive < 0.1 * self.graph.pixel.size:
+            if self.alive < 0.1 * self.graph.pixel.size:
                 self._drop_dead()
             if not merged:
                 return
 
     def run_in_window(self, limit: float, last: int, *, waits: bool) -> NDArray[np.int32]:
         """Run the passes from the second to the one numbered ``last``, while nodes stop from the edge inwards.
+
+        That is all that this merger can do then: the graph is to be handed over.
 
         Parameters
         ----------
@@ -196,7 +189,7 @@ class Merger:
         numpy.ndarray
             The nodes that have stopped.
         """
-        arena, nodes = self.arena or NO_ARENA, self.graph.pixel.size
+        arena, nodes = self.arena, self.graph.pixel.size
         rim, best, cost = arena.empty(nodes + 1, np.int32), arena.empty(nodes, np.int32), arena.empty(nodes, np.float32)
         marks = self._marks.get()
         scratch = (self._living, self._merged, self._waiting, marks.mark, rim, best, cost)
@@ -255,7 +248,8 @@ class Merger:
     def _one_pass(self, limit: float, ready: int = EVERY, woken: Shares = (), following: Shares = ()) -> int:
         # All that wait for a pass not after ``ready`` take part, of which ``woken`` waited for this very one and
         # ``following`` wait for the next. Return how many pairs merged.
-        previous, token = self.token, self._next_token()
+        token = self._next_token()
+        previous = self.token  # changed where tokens begin again
         lows, highs = self._ranges()
         common = (self.criterion, self.screen)
         asked = (previous, token, ready, limit, *common, self._merged)

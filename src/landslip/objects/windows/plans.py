@@ -14,6 +14,9 @@ from landslip.windows import Window, split_windows
 STRIP = 128
 """Columns whose nodes lie together: some rows of them, with all that belongs to them, fit the processor's own cache."""
 
+MOST_PASSES = 250
+"""Nodes keep in a byte the number of a pass, and of two beyond the last."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -26,13 +29,19 @@ class Plan:
     passes
         Passes run in windows, the first included.
     margin
-        Pixels around the core at the first attempt, so that all of the core can be known. None: no more than the first
-        pass needs, and what cannot be known in the window waits for the graph of the whole.
+        Pixels around the core at the first attempt, so that all of the core is proven or the window run again. None: no
+        more than the first pass needs, and what cannot be known in the window waits for the graph of the whole.
     """
 
     core: tuple[int, int]
     passes: int
     margin: int | None
+
+    def __post_init__(self) -> None:
+        """Refuse passes that a byte does not count."""
+        if not 1 <= self.passes <= MOST_PASSES:
+            message = f"{self.passes} passes in windows: there must be 1 to {MOST_PASSES}"
+            raise ValueError(message)
 
     @classmethod
     def of(cls, shape: tuple[int, int], core: int, passes: int, margin: int | None) -> Plan:

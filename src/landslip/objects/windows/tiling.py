@@ -3,8 +3,8 @@
 All passes look at costs as they were when the pass began, so what happens to an object in a pass depends on
 its neighbours and on theirs. Near the window's edge these are not known, from pass to pass further inwards.
 
-Without a margin, objects stop there, and with them those whose changes a stopped one could not do without
-seeing undone: its least pair is kept as it was. Core after core, each object is handed over as far as it has
+Without a margin, objects stop there, and with them those whose merging would change what a stopped one must still
+find. What has stopped knowing its least pair keeps it. Core after core, each object is handed over as far as it has
 come, and goes on in the graph of the whole.
 
 With a margin, objects near the edge are tainted, and taint spreads to the neighbours of tainted objects, and to
@@ -39,9 +39,9 @@ NO_MASK = np.empty((0, 0), np.bool_)
 NO_REGIONS = np.empty((0, 0), np.int64)
 
 SEAM, RIM = 4, 3
-"""Pixels around a core without a margin: what neighbours a pixel of the core after the first pass is the object that
-its own window has, because all costs that decide on it are known. And pixels at a window's edge of which this cannot
-be said."""
+"""Pixels around a core without a margin: an object of the core may reach one pixel out after the first pass, and what
+neighbours it there must be the very object that its own window has; so its partner, two pixels out, and all costs that
+decide on that one must be known. With a margin, objects within so few pixels of the window's edge are tainted."""
 
 
 def first_pass(
@@ -104,7 +104,7 @@ def first_pass(
     place = (starts, window.row, window.col, width, known or (0, rows, 0, cols))
     filling.fill_graph(image, link, direction, firsts, *place, task.criterion, at_least(task.prune), screen, graph)
     used = pool_start(nodes, record_words(steps))
-    merger = Merger(graph, used, task.criterion, screen, task.prune, workers, alive=nodes, arena=arena)
+    merger = Merger(graph, used, task.criterion, screen, task.prune, workers, nodes, arena)
     return merger, forest, link, (low, high)
 
 
