@@ -35,7 +35,7 @@ from landslip.objects.kernels.weights import at_least
 LAST_TOKEN = 250
 """Tokens of passes fit a byte beside the two fixed states; after this one they start again."""
 
-FEW = 30_000
+FEW = 60_000
 """Graphs of fewer nodes are not worth sharing among threads."""
 
 
