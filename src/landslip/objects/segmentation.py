@@ -202,7 +202,7 @@ def _run_windows(
     pixels: Pixels, task: Task, cores: list[Window], out: NDArray[np.int32], workers: Workers, whole: Whole
 ) -> int:
     """Run the first passes in all windows, the graph of the whole takes them up; return the number of stray pixels."""
-    arenas, margins = Arenas(), Margins(task.plan.margin)  # gone when the windows are done
+    arenas, margins = Arenas(), Margins(task.plan.around)  # gone when the windows are done
 
     def run(index: int, core: Window) -> int:
         part = run_window(pixels.window, task, core, out, (core.row, core.col), arenas, margins)

@@ -93,7 +93,7 @@ class Run:
             "color": self.options.color,
             "compactness": self.options.compactness,
             "band_weights": list(self.options.band_weights),
-            "plan": [*self.task.plan.core, self.task.plan.passes, self.task.plan.margin is None],
+            "plan": [*self.task.plan.core, self.task.plan.passes, self.task.plan.waits],
         }
         return {"format": 4, "digest": hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest(), **plain}
 
@@ -110,7 +110,7 @@ class Run:
         bool
             Whether all windows are done.
         """
-        arenas, margins = Arenas(), Margins(self.task.plan.margin)
+        arenas, margins = Arenas(), Margins(self.task.plan.around)
         name = f"first {self.task.plan.passes} passes"
         with self.progress.task(name, len(self.cores)) as bar:
 
@@ -140,7 +140,7 @@ class Run:
 
         def read(window: Window) -> Pixels:
             need = window_bytes(self.task.criterion.steps) * window.rows * window.cols * self.workers.threads
-            if need > max(self.budget, arena_bytes(self.task, self.task.plan.margin) * self.workers.threads):
+            if need > max(self.budget, arena_bytes(self.task, self.task.plan.around) * self.workers.threads):
                 message = (
                     f"{self.source.path}: objects grow so large near row {core.row}, column {core.col} that a window "
                     f"takes {need / GIB:.2f} GiB; the limit is {self.budget / GIB:.2f} GiB: raise it (--memory)"

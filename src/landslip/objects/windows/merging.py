@@ -196,7 +196,7 @@ class Merger:
         rules = (limit, self.criterion, self.screen, at_least(self.prune))
         word, count = stopping.run_window(self.graph, self.used, *scratch, waits, last, *rules)
         self.graph = self.graph._replace(word=word, real=word.view(np.float32))
-        self.token = max(last, 1)
+        self.token = last
         return np.asarray(rim[:count])
 
     def catch_up(self, limit: float, last: int) -> None:

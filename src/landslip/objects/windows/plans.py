@@ -14,6 +14,11 @@ from landslip.windows import Window, split_windows
 STRIP = 128
 """Columns whose nodes lie together: some rows of them, with all that belongs to them, fit the processor's own cache."""
 
+SEAM = 4
+"""Pixels around a core without a margin. After the first pass an object of the core may reach one pixel out, and what
+neighbours it there, two pixels out, must be the very object that its own window has: so its partner, three out, must be
+known, and all costs that decide on that one, which is what a fourth pixel gives."""
+
 MOST_PASSES = 250
 """Nodes keep in a byte the number of a pass, and of two beyond the last."""
 
@@ -42,6 +47,16 @@ class Plan:
         if not 1 <= self.passes <= MOST_PASSES:
             message = f"{self.passes} passes in windows: there must be 1 to {MOST_PASSES}"
             raise ValueError(message)
+
+    @property
+    def waits(self) -> bool:
+        """Whether what cannot be known in a window waits for the graph of the whole."""
+        return self.margin is None
+
+    @property
+    def around(self) -> int:
+        """Pixels around a core with which its window is first read."""
+        return SEAM if self.margin is None else self.margin
 
     @classmethod
     def of(cls, shape: tuple[int, int], core: int, passes: int, margin: int | None) -> Plan:

@@ -38,10 +38,8 @@ from landslip.windows import Window
 NO_MASK = np.empty((0, 0), np.bool_)
 NO_REGIONS = np.empty((0, 0), np.int64)
 
-SEAM, RIM = 4, 3
-"""Pixels around a core without a margin: an object of the core may reach one pixel out after the first pass, and what
-neighbours it there must be the very object that its own window has; so its partner, two pixels out, and all costs that
-decide on that one must be known. With a margin, objects within so few pixels of the window's edge are tainted."""
+RIM = 3
+"""With a margin, objects within so few pixels of the window's edge are tainted."""
 
 
 def first_pass(
@@ -114,9 +112,9 @@ def window_bytes(steps: tuple[int, ...]) -> int:
     return 4 * record_words(steps) + 16 * LANES * len(steps) + 32 + 4 * POOL + 42 + 16 + 4 * LANES * len(steps)
 
 
-def arena_bytes(task: Task, margin: int | None) -> int:
+def arena_bytes(task: Task, margin: int) -> int:
     """Memory of a whole core with such a margin."""
-    rows, cols = (edge + 2 * (SEAM if margin is None else margin) for edge in task.plan.core)
+    rows, cols = (edge + 2 * margin for edge in task.plan.core)
     return window_bytes(task.criterion.steps) * rows * cols
 
 
@@ -143,11 +141,11 @@ class Margins:
     Parameters
     ----------
     first
-        The margin to begin with; None where windows have none.
+        The margin to begin with.
     """
 
-    def __init__(self, first: int | None) -> None:
-        self.start = SEAM if first is None else first
+    def __init__(self, first: int) -> None:
+        self.start = first
         self._run, self._again = 0, 0
         self._lock = threading.Lock()
 
@@ -237,22 +235,22 @@ def _attempt(
 ) -> Part | None:
     inner = core.relative_to(window)
     edges = (inner.row, inner.row + inner.rows, inner.col, inner.col + inner.cols)
-    known = edges if task.plan.margin is None else _away_from_edge(window, task.shape)
+    known = edges if task.plan.waits else _away_from_edge(window, task.shape)
     merger, forest, link, ranges = first_pass(pixels, task, window, known, SERIAL, arena)
     stray = int(np.count_nonzero(link[inner.slices] & STRAY))
-    steps, waits = task.criterion.steps, task.plan.margin is None
+    steps = task.criterion.steps
     if merger is None:
         out[at[0] : at[0] + core.rows, at[1] : at[1] + core.cols] = -1
         return Part(empty_part(0, 0, ranges[0].size), ranges, attempts, stray)
-    stopped = merger.run_in_window(task.limit, task.plan.passes, waits=waits)
+    stopped = merger.run_in_window(task.limit, task.plan.passes, waits=task.plan.waits)
     graph = merger.graph
     mine, own = merger.scratch()
     nodes, more = handover.own_nodes(graph, steps, window.row, window.cols, *edges, mine, own)
     corner = (window.row, window.col, window.cols)
-    if not waits:
+    if not task.plan.waits:
         handover.root_forest(forest)
-    if not waits and not handover.is_proven(graph, stopped, steps, *corner, *edges, mine):
-        return None
+        if not handover.is_proven(graph, stopped, steps, *corner, *edges, mine):
+            return None
     part = empty_part(nodes, more, ranges[0].size, arena)
     first_block = pool_start(nodes, MEANS)
     handover.hand_over(graph, steps, merger.token, task.plan.passes + 1, mine, own, part, first_block)
