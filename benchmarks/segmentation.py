@@ -110,12 +110,18 @@ def seconds(work) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def interleaved(works: dict, repeats: int) -> dict[str, tuple[float, float]]:
-    """Median wall and processor seconds of several works that take turns, so that all see the same machine."""
+def interleaved(works: dict, repeats: int, turn: float = 0.0) -> dict[str, tuple[float, float]]:
+    """Median wall and processor seconds of several works that take turns, so that all see the same machine.
+
+    A turn is one call, or as many as it takes to last for ``turn`` seconds.
+    """
     taken = {name: [] for name in works}
     for _ in range(repeats):
         for name, work in works.items():
+            end = time.perf_counter() + turn
             taken[name].append(seconds(work))
+            while time.perf_counter() < end:
+                taken[name].append(seconds(work))
     return {name: tuple(float(np.median(column)) for column in zip(*rows, strict=True)) for name, rows in taken.items()}
 
 
@@ -175,11 +181,11 @@ def speed(args) -> None:
 
 
 def sizes(args) -> None:
-    """Time per pixel over sizes."""
+    """Time per pixel over sizes, in turns of a second and more: one call of the least takes a twentieth of that."""
     warm_up()
     images = {n: Landscape(n, n, args.bands).whole() for n in args.sizes}
     works = {str(n): (lambda image=image: segment(image, SCALE)) for n, image in images.items()}
-    taken = interleaved(works, args.repeats)
+    taken = interleaved(works, args.repeats, turn=1.0)
     first = None
     print("| size | s | ns per pixel | of the first |\n|---|---|---|---|")
     for n in args.sizes:
@@ -204,7 +210,8 @@ def memory(args) -> None:
     """Peak memory above the input, in a process of its own."""
     for n in args.sizes:
         code = (
-            "import sys, resource; sys.path.insert(0, 'benchmarks'); import segmentation as s; s.warm_up()\n"
+            "import sys; sys.path.insert(0, 'benchmarks'); import segmentation as s; s.warm_up()\n"
+            "import landslip.objects; landslip.objects.give_back()  # else what is kept would serve\n"
             f"image = s.Landscape({n}, {n}, {args.bands}).whole()\n"
             "open('/proc/self/clear_refs', 'w').write('5')\n"
             "before = s.peak_bytes('VmRSS'); labels = s.segment(image, s.SCALE)\n"

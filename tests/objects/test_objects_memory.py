@@ -53,24 +53,65 @@ def test_what_is_in_use_is_not_kept(nothing_kept):
     assert len(memory._kept) == 3
 
 
+def filled_arenas(*mib):
+    """Arenas of pages that have all been written to."""
+    arenas = [memory.Arena(size * 2**20) for size in mib]
+    for arena in arenas:
+        arena.empty(arena.size, np.uint8)[:] = 1
+    return arenas
+
+
 def test_no_more_is_kept_than_allowed(nothing_kept, monkeypatch):
     monkeypatch.setattr(memory, "KEPT_AT_MOST", 10 * 2**20)
-    arenas = [memory.Arena(4 * 2**20) for _ in range(4)]
+    arenas = filled_arenas(4, 4, 4, 4)
     del arenas
     gc.collect()
     assert sum(len(piece) for piece in memory._kept) == 8 * 2**20
 
 
+def test_no_more_is_kept_than_a_quarter_of_the_machine(nothing_kept, monkeypatch):
+    monkeypatch.setattr(memory, "_machine_bytes", lambda: 40 * 2**20)
+    arenas = filled_arenas(4, 4, 4, 4)
+    del arenas
+    gc.collect()
+    assert sum(len(piece) for piece in memory._kept) == 8 * 2**20
+
+
+def test_room_that_was_never_needed_does_not_count(nothing_kept, monkeypatch):
+    monkeypatch.setattr(memory, "KEPT_AT_MOST", 10 * 2**20)
+    arena = memory.Arena(64 * 2**20)
+    arena.empty(2**22, np.uint8)[:] = 1
+    del arena
+    gc.collect()
+    (piece,) = memory._kept
+    assert 2**22 <= memory._held(piece) <= 2**22 + 2 * memory.PAGE
+    arenas = filled_arenas(64)  # takes it, and all of it
+    assert memory._kept == []
+    del arenas
+    gc.collect()
+    assert memory._kept == []
+
+
 def test_pieces_that_do_not_fit_are_given_back_before_more_is_asked_for(nothing_kept):
-    arenas = [memory.Arena(4 * 2**20) for _ in range(4)]
+    arenas = filled_arenas(4, 4, 4, 4)
     del arenas
     gc.collect()
     small, large = memory.Arena(2**20), memory.Arena(2**23)
-    assert len(memory._kept) == 1  # one too large by far, two for the large one
+    assert len(memory._kept) == 1  # one taken for the small one, two given back for the large one
     assert (small.size, large.size) == (2**20, 2**23)
     two, three = memory.Arena(2**22), memory.Arena(3 * 2**20)
     assert memory._kept == []
     del small, large, two, three
+
+
+def test_a_small_request_does_not_cost_the_large_piece(nothing_kept):
+    arenas = filled_arenas(32)
+    del arenas
+    small = memory.Arena(2**21)
+    assert memory._kept == []
+    del small
+    gc.collect()
+    assert [len(piece) for piece in memory._kept] == [32 * 2**20]
 
 
 def test_where_the_system_cannot_take_pages_at_will_nothing_is_kept(nothing_kept, monkeypatch):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from landslip.objects.disk.raster import RasterSegmentation, segment_raster
+    from landslip.objects.kernels.memory import give_back
     from landslip.objects.means import object_means
     from landslip.objects.scale.curves import plot_scales
     from landslip.objects.scale.fitness import ObjectFitness, object_fitness
@@ -26,6 +27,7 @@ _HOME = {
     "UnsupervisedSearch": "scale.unsupervised",
     "choose_scale": "scale.supervised",
     "choose_scale_unsupervised": "scale.unsupervised",
+    "give_back": "kernels.memory",
     "object_fitness": "scale.fitness",
     "object_means": "means",
     "object_polygons": "table",
@@ -44,6 +46,7 @@ __all__ = [
     "UnsupervisedSearch",
     "choose_scale",
     "choose_scale_unsupervised",
+    "give_back",
     "object_fitness",
     "object_means",
     "object_polygons",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import math
 import mmap
@@ -29,8 +30,8 @@ MAPPED = 2**20
 PAGE = 2**21
 """Such pieces are made of whole large pages."""
 
-KEPT_AT_MOST = 4 * 2**30
-"""Bytes kept for the next call, at most; and no more than an eighth of the machine's memory."""
+KEPT_AT_MOST = 8 * 2**30
+"""Bytes kept for the next call, at most; and no more than a quarter of the machine's memory."""
 
 _kept: list[mmap.mmap] = []
 """Pieces that nobody uses now, with pages that need not be cleared again. The system may take them at any time."""
@@ -59,16 +60,34 @@ class _Piece:
 
 def _keep(mapped: mmap.mmap) -> None:
     """Keep a piece for later, unless it is too much; until it is written to again, the system may take its pages."""
-    room = min(KEPT_AT_MOST, _machine_bytes() // 8) - sum(map(len, tuple(_kept)))
-    if hasattr(mmap, "MADV_FREE") and len(mapped) <= room:
-        with contextlib.suppress(OSError):  # else it goes back at once
+    if not hasattr(mmap, "MADV_FREE"):  # it goes back at once
+        return
+    room = min(KEPT_AT_MOST, _machine_bytes() // 4) - sum(map(_held, tuple(_kept)))
+    if _held(mapped) <= room:
+        with contextlib.suppress(OSError):
             mapped.madvise(mmap.MADV_FREE)
             _kept.append(mapped)
 
 
+def _held(mapped: mmap.mmap) -> int:
+    """Count the bytes of a piece that it takes of the machine: room that was never needed takes none."""
+    pages = np.zeros(-(-len(mapped) // mmap.PAGESIZE), np.uint8)
+    begin = np.frombuffer(mapped, np.uint8).ctypes.data
+    failed = _libc().mincore(ctypes.c_void_p(begin), ctypes.c_size_t(len(mapped)), ctypes.c_void_p(pages.ctypes.data))
+    return len(mapped) if failed else int(np.count_nonzero(pages & 1)) * mmap.PAGESIZE
+
+
 def give_back() -> None:
-    """Give all kept pieces back to the system now."""
+    """Give the memory that segmentations keep for the next one back to the system now.
+
+    It need not be asked for: the system takes that memory when it wants it. But monitors count it to this process.
+    """
     _kept.clear()
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
 
 
 @functools.cache
@@ -80,17 +99,18 @@ def _machine_bytes() -> int:
 
 
 def _kept_piece(size: int) -> mmap.mmap | None:
-    """Take the smallest kept piece that is large enough, and not more than twice as large; give others back if none is.
+    """Take the smallest kept piece that is large enough; give the largest ones back if none is.
 
     Threads, and what ends while this runs, may change the list at any time: each step is one that they cannot divide.
     """
-    for piece in sorted((piece for piece in tuple(_kept) if size <= len(piece) <= 2 * size + PAGE), key=len):
-        if _taken(piece):
+    for piece in sorted(_kept, key=len):
+        if size <= len(piece) and _taken(piece):
             return piece
     back = 0
-    while back < size and _kept:  # so that there is no more memory in all than without keeping any
-        with contextlib.suppress(IndexError):
-            back += len(_kept.pop())
+    for piece in sorted(_kept, key=len, reverse=True):
+        # so that there is no more memory in all than without keeping any
+        if back < size and _taken(piece):
+            back += len(piece)
     return None
 
 
