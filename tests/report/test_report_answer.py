@@ -222,6 +222,42 @@ def test_control_row_is_not_mentioned_where_there_is_no_gain_to_explain() -> Non
     assert told.second == "Against the U-Net (F1 0.588), no difference is supported for the data-centric U-Net."
 
 
+@pytest.mark.parametrize(
+    ("led", "words"),
+    [
+        (
+            (0.05, 0.03, 0.07),
+            "; what helps is longer training, for the same network has 0.610 after as many updates as the data-centric "
+            "row (+0.068, +0.048 to +0.089), and is ahead of that row too (+0.050, +0.030 to +0.070).",
+        ),
+        (
+            (0.01, -0.03, 0.05),
+            "; what helps is longer training, for the same network has 0.610 after as many updates as the data-centric "
+            "row (+0.068, +0.048 to +0.089).",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    ("of_data", "start"),
+    [
+        ((0.01, -0.02, 0.04), ", no difference is supported for the data-centric U-Net"),
+        ((-0.04, -0.06, -0.02), ", the data-centric U-Net (−0.040, −0.060 to −0.020) does worse"),
+    ],
+)
+def test_longer_training_is_named_where_it_alone_helps(
+    led: tuple[float, float, float], words: str, of_data: tuple[float, float, float], start: str
+) -> None:
+    gain = ("steps", "unet", 0.068, 0.048, 0.089)
+    told = answer(a_study(OPEN, ("data", "unet", *of_data), ("steps", "data", *led), gain))
+    assert told.second == f"Against the U-Net (F1 0.588){start}{words}"
+
+
+@pytest.mark.parametrize("gain", [(0.02, -0.01, 0.05), (-0.05, -0.08, -0.02)])
+def test_longer_training_is_not_named_where_no_gain_is_supported(gain: tuple[float, float, float]) -> None:
+    told = answer(a_study(OPEN, ("data", "unet", 0.01, -0.02, 0.04), ("steps", "unet", *gain)))
+    assert told.second == "Against the U-Net (F1 0.588), no difference is supported for the data-centric U-Net."
+
+
 def test_one_seed_claims_nothing_and_says_so() -> None:
     told = answer(a_study(AHEAD, DATA_GAINS, seeds=1))
     assert not told.claims

@@ -224,8 +224,9 @@ def _against_baseline(study: Study, data: Row, rival: Row, baseline: Row | None)
         clauses.append(f"for the {within(open_[0].label)} no difference is supported")
     if not clauses:
         names = " nor for the ".join(within(row.label) for row in open_)
-        return f"{start}, no difference is supported for the {names}."
-    control = _control_clause(study, data) if any(row is data for row, _ in ahead) else ""
+        clauses.append(f"no difference is supported for the {names}")
+    gained = any(row is data for row, _ in ahead)
+    control = _control_clause(study, data) if gained else _longer_clause(study, data, baseline)
     return f"{start}, {listed(clauses)}{control}."
 
 
@@ -248,6 +249,22 @@ def _control_clause(study: Study, data: Row) -> str:
         f"; but longer training alone may explain what the data gain, for against {other} no difference is supported "
         f"({values})"
     )
+
+
+def _longer_clause(study: Study, data: Row, baseline: Row) -> str:
+    """Say that longer training alone does what better data did not, where that is supported."""
+    control = study.by_role("control")
+    gain = study.compare(control.name, baseline.name) if control else None
+    if control is None or gain is None or not gain.supported or gain.difference.value < 0:
+        return ""
+    text = (
+        f"; what helps is longer training, for the same network has {number(_f1(control))} after as many updates as "
+        f"the data-centric row ({difference(gain.difference, name_it=False)})"
+    )
+    lead = study.compare(control.name, data.name)
+    if lead is None or not lead.supported or lead.difference.value < 0:
+        return text
+    return f"{text}, and is ahead of that row too ({difference(lead.difference, name_it=False)})"
 
 
 def _basis(study: Study) -> str:
