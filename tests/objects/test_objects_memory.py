@@ -1,5 +1,6 @@
 """Memory kept from call to call: used again, bounded, given back; and a graph that outgrows its room."""
 
+import errno
 import gc
 from concurrent.futures import ThreadPoolExecutor
 
@@ -118,6 +119,37 @@ def test_where_the_system_cannot_take_pages_at_will_nothing_is_kept(nothing_kept
     monkeypatch.delattr("mmap.MADV_FREE")
     segment(image_of(200), 40)
     assert memory._kept == []
+
+
+def test_where_pages_cannot_be_counted_pieces_count_whole(nothing_kept, monkeypatch):
+    monkeypatch.setattr(memory, "KEPT_AT_MOST", 10 * 2**20)
+    monkeypatch.setattr("ctypes.CDLL", lambda name: object())
+    memory._mincore.cache_clear()
+    monkeypatch.setattr(memory, "_mincore", memory._mincore.__wrapped__)
+    large, small = memory.Arena(64 * 2**20), memory.Arena(4 * 2**20)
+    del large, small
+    gc.collect()
+    assert [len(piece) for piece in memory._kept] == [4 * 2**20]
+
+
+def test_memory_that_the_system_refuses_is_asked_for_again_without_what_is_kept(nothing_kept, monkeypatch):
+    arenas = filled_arenas(4)
+    del arenas
+    gc.collect()
+    honest, refused = memory.mmap.mmap, []
+
+    def refusing(*arguments, **options):
+        if memory._kept or arguments[1] >= 2**33:
+            refused.append(arguments[1])
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        return honest(*arguments, **options)
+
+    monkeypatch.setattr(memory.mmap, "mmap", refusing)
+    monkeypatch.setattr(memory, "_kept_piece", lambda size: None)
+    assert memory.Arena(2**23).size == 2**23
+    assert refused == [2**23]
+    with pytest.raises(MemoryError, match=r"refuses 16\.00 GiB for the objects: Cannot allocate memory"):
+        memory.Arena(2**34)
 
 
 def test_callers_at_the_same_time_do_not_share_memory(nothing_kept):

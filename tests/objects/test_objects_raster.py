@@ -12,6 +12,7 @@ from affine import Affine
 from landslip.errors import ConfigError, CRSMismatchError, InputError, LayerError, OutputError, ResourceError
 from landslip.objects import segment, segment_raster
 from landslip.objects.disk import planning
+from landslip.objects.disk import raster as disk
 from landslip.objects.disk import run as work
 from landslip.objects.disk.sources import open_source
 from landslip.objects.kernels import memory
@@ -80,6 +81,15 @@ def test_no_memory_is_kept_when_it_is_done(raster, tmp_path):
     segment_raster(path, tmp_path / "labels.tif", 30)
     gc.collect()
     assert memory._kept == []
+
+
+def test_memory_kept_from_before_does_not_come_on_top(raster, tmp_path, monkeypatch):
+    segment(np.random.default_rng(0).normal(0, 9, (2, 300, 300)), 30)
+    assert memory._kept
+    honest, kept = disk.first_passes, []
+    monkeypatch.setattr(disk, "first_passes", lambda *a, **k: (kept.extend(memory._kept), honest(*a, **k))[1])
+    segment_raster(raster[0], tmp_path / "labels.tif", 30)
+    assert kept == []
 
 
 def test_options_reach_the_segmentation(raster, tmp_path):

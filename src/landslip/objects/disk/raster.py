@@ -125,6 +125,7 @@ def segment_raster(
             task = Task((rows, cols), chosen, criterion, float(scale) ** 2, float(scale) ** 2)
             workers = stack.enter_context(Workers(threads_of)) if threads_of > 1 else SERIAL
             runs.append(Run(source, options, task, folder, memory_gib * GIB, workers, progress))
+        give_back()  # what segmentations before have kept would come on top of the memory allowed
         stack.callback(give_back)  # what follows has a use for the memory
         run = first_passes(runs, resume=resume)
         labels, cells, pixel, passes, objects = run.merge()

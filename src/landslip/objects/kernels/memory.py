@@ -8,6 +8,7 @@ import functools
 import math
 import mmap
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -71,9 +72,12 @@ def _keep(mapped: mmap.mmap) -> None:
 
 def _held(mapped: mmap.mmap) -> int:
     """Count the bytes of a piece that it takes of the machine: room that was never needed takes none."""
+    mincore = _mincore()
+    if mincore is None:
+        return len(mapped)
     pages = np.zeros(-(-len(mapped) // mmap.PAGESIZE), np.uint8)
     begin = np.frombuffer(mapped, np.uint8).ctypes.data
-    failed = _libc().mincore(ctypes.c_void_p(begin), ctypes.c_size_t(len(mapped)), ctypes.c_void_p(pages.ctypes.data))
+    failed = mincore(ctypes.c_void_p(begin), ctypes.c_size_t(len(mapped)), ctypes.c_void_p(pages.ctypes.data))
     return len(mapped) if failed else int(np.count_nonzero(pages & 1)) * mmap.PAGESIZE
 
 
@@ -86,8 +90,12 @@ def give_back() -> None:
 
 
 @functools.cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None)
+def _mincore() -> Callable[..., int] | None:
+    """Return the system's call that tells which pages are there; None where it has none."""
+    try:
+        return ctypes.CDLL(None).mincore
+    except (OSError, TypeError, AttributeError):
+        return None
 
 
 @functools.cache
@@ -124,7 +132,16 @@ def _taken(piece: mmap.mmap) -> bool:
 
 def _new_piece(size: int) -> mmap.mmap:
     private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
-    mapped = mmap.mmap(-1, -(-size // PAGE) * PAGE, **private)
+    length = -(-size // PAGE) * PAGE
+    try:
+        mapped = mmap.mmap(-1, length, **private)
+    except OSError:  # refused; but where the system promises no more than it has, what is kept counts as well
+        give_back()
+        try:
+            mapped = mmap.mmap(-1, length, **private)
+        except OSError as error:
+            message = f"the system refuses {length / 2**30:,.2f} GiB for the objects: {error.strerror}"
+            raise MemoryError(message) from error
     if hasattr(mmap, "MADV_HUGEPAGE"):
         with contextlib.suppress(OSError):  # a system without large pages serves small ones
             mapped.madvise(mmap.MADV_HUGEPAGE)
