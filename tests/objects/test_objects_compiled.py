@@ -13,7 +13,7 @@ from objects_reference import Thing, cost, splitmix64, union
 
 from landslip.objects.kernels import compiled, costs, layout, order, rebuilding
 from landslip.objects.kernels.memory import empty_graph
-from landslip.objects.kernels.weights import make_criterion, make_screen
+from landslip.objects.kernels.weights import at_least, make_criterion, make_screen
 
 
 @numba.njit
@@ -36,6 +36,16 @@ def rough_pair(graph, i, j, shared, criterion, screen):
 @numba.njit
 def hashed(x):
     return order.splitmix64(x)
+
+
+@pytest.mark.filterwarnings("error")
+def test_single_precision_is_rounded_up():
+    values = [0.1, 0.3, 1 / 3, 900.0, 1e-60, 1e38, float(np.finfo(np.float32).max) * 1.0000001, 1e60, np.inf]
+    for value in values:
+        above = at_least(value)
+        assert above.dtype == np.float32
+        assert float(above) >= value
+        assert not float(np.nextafter(above, np.float32(-1))) >= value
 
 
 def graph_of(things, criterion, values):

@@ -1,6 +1,7 @@
 """Every bad input is refused in one line that says what to do."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -62,6 +63,11 @@ def test_more_pixels_than_32_bits_count_are_refused_with_the_remedy():
         segment(image, 10)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_scale_beyond_single_precision_joins_all():
+    assert segment(np.array([[[0, 0, 3e38, 3e38]]], np.float32), 1e30, band_weights=[10]).max() == 1
+
+
 def test_not_finite_pixels_are_masked_with_a_warning():
     image = np.zeros((2, 4, 5), np.float32)
     image[0, 1, 2] = np.nan
@@ -72,6 +78,18 @@ def test_not_finite_pixels_are_masked_with_a_warning():
     assert (labels > 0).sum() == 18
     quiet = segment(image, 10, valid=np.isfinite(image).all(axis=0))
     assert np.array_equal(quiet, labels)
+
+
+def test_what_a_masked_array_masks_is_invalid():
+    image = np.ma.masked_equal(np.array([[[7, 0, 7, 7], [7, 7, 7, 9]], [[1, 5, 1, 0], [1, 1, 1, 1]]], np.int16), 0)
+    valid = np.ones((2, 4), bool)
+    valid[1, 0] = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        labels = segment(image, 100)
+        both = segment(image, 100, valid=valid)
+    assert labels.tolist() == [[1, 0, 1, 0], [1, 1, 1, 1]]
+    assert both.tolist() == [[1, 0, 2, 0], [0, 2, 2, 2]]
 
 
 def test_not_finite_pixels_count_once_however_the_windows_lie():

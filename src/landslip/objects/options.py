@@ -150,5 +150,14 @@ def check_plane(plane: ArrayLike | None, shape: tuple[int, int], name: str) -> N
     return pixels.astype(np.bool_, copy=False) if name == "valid" else pixels
 
 
+def check_valid(valid: ArrayLike | None, image: ArrayLike, shape: tuple[int, int]) -> NDArray[np.generic] | None:
+    """Return ``valid`` as :func:`check_plane` does; what a masked image masks in any band is invalid as well."""
+    given = check_plane(valid, shape, "valid")
+    if not np.ma.is_masked(image):
+        return given
+    shown = np.asarray(~np.ma.getmaskarray(np.ma.asarray(image)).any(axis=0), np.bool_)
+    return shown if given is None else np.asarray(np.logical_and(shown, given))
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(float(value))

@@ -12,7 +12,7 @@ from landslip.errors import InputError
 from landslip.objects.kernels.handover import label_forest
 from landslip.objects.kernels.layout import STRAY
 from landslip.objects.kernels.weights import make_criterion
-from landslip.objects.options import Options, check_image, check_plane
+from landslip.objects.options import Options, check_image, check_plane, check_valid
 from landslip.objects.windows.joining import Whole
 from landslip.objects.windows.merging import SERIAL, Merger, Workers, usable_threads
 from landslip.objects.windows.plans import Pixels, Plan, Task
@@ -38,7 +38,7 @@ def segment(
     ----------
     image
         ``(bands, rows, cols)`` float32 (other real types are converted). Taken as it is: what a scale
-        means depends on the unit of the bands.
+        means depends on the unit of the bands. What a masked array masks is invalid.
     scale
         Greater than 0; objects grow with it.
     color
@@ -49,7 +49,7 @@ def segment(
         One per band, used as given; default one over the number of bands.
     valid
         ``(rows, cols)`` bool; False joins nothing. Pixels that are not finite in every band are invalid
-        anyway, with a warning where ``valid`` does not say so.
+        anyway, with a warning where nothing else says so.
     regions
         ``(rows, cols)`` whole numbers; no object reaches from one value into another.
     min_size
@@ -134,7 +134,7 @@ def segment_hierarchy(
         min_size=min_size,
         threads=threads,
     )
-    planes = Pixels(pixels, check_plane(valid, shape, "valid"), check_plane(regions, shape, "regions"))
+    planes = Pixels(pixels, check_valid(valid, image, shape), check_plane(regions, shape, "regions"))
     return segment_planned(planes, options, Plan.of(shape, CORE, PASSES, None))
 
 

@@ -16,9 +16,11 @@ from landslip.objects.kernels.layout import (
 
 
 def at_least(value: float) -> np.float32:
-    """Round up to single precision."""
-    rounded = np.float32(min(value, 3e38)) if value < np.inf else np.float32(np.inf)
-    return rounded if rounded >= value else np.nextafter(rounded, np.float32(np.inf))
+    """Round up to single precision, to infinity beyond its range."""
+    with np.errstate(over="ignore"):
+        rounded = np.float32(value)
+        # as Python's numbers: numpy would round the value itself before it compares
+        return rounded if float(rounded) >= value else np.nextafter(rounded, np.float32(np.inf))
 
 
 def make_criterion(band_weights: Sequence[float], color: float, compactness: float) -> Criterion:
