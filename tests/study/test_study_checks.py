@@ -3,7 +3,7 @@
 import pytest
 
 from landslip.errors import ConfigError, LayerError, ModelError, SplitError
-from landslip.study.checks import check_runs
+from landslip.study.checks import check_heard, check_runs
 from landslip.study.config import DataConfig, RowConfig, StudyConfig
 from landslip.study.design import plan_rows
 from landslip.study.folds import Fold, plan_folds
@@ -115,3 +115,31 @@ def test_training_settings_that_do_not_exist_are_named():
     config = StudyConfig(data=DataConfig(scene="s"), seeds=(0,), only=("unet",), train={"wieghts": "imagenet"})
     with pytest.raises(ConfigError, match="settings of row 'unet': unknown key 'wieghts'; did you mean 'weights'"):
         runs_of(config)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"leave_one_region_out": True, "split": {"folds": 3}},
+            "leave_one_region_out and split.folds both say what is tested; take one of them out",
+        ),
+        (
+            {"leave_one_region_out": True, "split": {"test_regions": [1]}},
+            "leave_one_region_out and split.test_regions both say what is tested",
+        ),
+        ({"transfer": True, "split": {"folds": 3}}, "transfer tests every place on its own .* split.folds says another"),
+        ({"transfer_tiles": 4}, "transfer_tiles needs transfer = true; without it, nothing would come of the setting"),
+        ({"data": {"scene": "s", "regions": [1]}}, "data.regions needs data.patches"),
+        ({"data": {"scene": "s", "limit": 9}}, "data.limit needs data.patches"),
+        ({"data": {"patches": "p", "stride": 64}}, "data.stride needs a scene, or scenes"),
+        ({"rows": [{"name": "x", "model": "forest", "levers": {"balanced": True}}]}, "row 'x': levers needs a network"),
+        ({"rows": [{"name": "x", "model": "forest", "augment": "d4"}]}, "row 'x': augment needs a network, not a for"),
+        ({"rows": [{"name": "x", "model": "forest", "matched_to": "unet"}]}, "row 'x': matched_to needs a network"),
+    ],
+)
+def test_settings_that_nothing_would_listen_to_are_refused(content, message):
+    config = StudyConfig.from_dict({"data": {"patches": "p"}} | content)
+    with pytest.raises(ConfigError, match=message):
+        check_heard(config)
+    check_heard(StudyConfig.from_dict({"data": {"patches": "p"}}))

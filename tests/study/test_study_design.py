@@ -126,6 +126,12 @@ def test_rows_of_ones_own_and_a_choice_of_rows():
         ({"only": ("unt",)}, "there is no row 'unt'; rows are: unet, resunet34"),
         ({"rows": (RowConfig(name="unet"),)}, "two rows are named 'unet'"),
         ({"rows": (RowConfig(name="x", matched_to="y"),)}, "there is no row 'y'"),
+        ({"rows": (RowConfig(name="x", matched_to="x"),)}, r"row 'x': matched_to goes round in a circle .x -> x."),
+        (
+            {"rows": (RowConfig(name="x", matched_to="y"), RowConfig(name="y", matched_to="x"))},
+            r"row 'x': matched_to goes round in a circle .x -> y -> x.; let one of them have its own",
+        ),
+        ({"rows": (RowConfig(name="x", matched_to="forest"),)}, "row 'x' is matched to 'forest', a forest, which has"),
     ],
 )
 def test_rows_that_cannot_be(changes, message):

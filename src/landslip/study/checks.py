@@ -8,7 +8,7 @@ from pathlib import Path
 from landslip.data.augment import Directional, Variants
 from landslip.data.matching import layers_to_match
 from landslip.data.tileset import TileSet
-from landslip.errors import LayerError, MissingInputError, ModelError
+from landslip.errors import ConfigError, LayerError, MissingInputError, ModelError
 from landslip.study.config import StudyConfig
 from landslip.study.predictions import SCORES
 from landslip.study.runs import Run, check_landslides, read_finished, tiles_with_pixels
@@ -27,6 +27,60 @@ def check_settings(config: StudyConfig) -> None:
     for table, train in (("[train]", config.train), *((f"row {row.name!r}", row.train) for row in config.rows)):
         alone = {name: value for name, value in train.items() if name != "steps"}  # that depends on the row's epochs
         require_tracker(TrainConfig.from_dict(alone, where=table).tracker)
+
+
+def check_heard(config: StudyConfig) -> None:
+    """Refuse settings of a new study that nothing would listen to, so that nobody believes in what was not done.
+
+    Raises
+    ------
+    ConfigError
+        Names the setting, and what it belongs to.
+    """
+    data, split = config.data, config.split
+    several = [
+        name
+        for name, given in (
+            ("leave_one_region_out", config.leave_one_region_out),
+            ("split.folds", bool(split.folds)),
+            ("split.test_regions", bool(split.test_regions)),
+        )
+        if given
+    ]
+    if len(several) > 1:
+        message = f"{' and '.join(several)} both say what is tested; take one of them out"
+        raise ConfigError(message)
+    if config.transfer and (split.folds or split.test_regions):
+        message = f"transfer tests every place on its own test part, and {several[0]} says another; take one of them out"
+        raise ConfigError(message)
+    unheard = [
+        message
+        for message, given in (
+            ("transfer_tiles needs transfer = true", config.transfer_tiles > 0 and not config.transfer),
+            ("data.regions needs data.patches", bool(data.regions) and data.patches is None),
+            ("data.limit needs data.patches", data.limit is not None and data.patches is None),
+            ("data.stride needs a scene, or scenes", data.stride is not None and data.kind != "scene"),
+            *_unheard_of_forests(config),
+        )
+        if given
+    ]
+    if unheard:
+        message = f"{unheard[0]}; without it, nothing would come of the setting: take it out"
+        raise ConfigError(message)
+
+
+def _unheard_of_forests(config: StudyConfig) -> list[tuple[str, bool]]:
+    return [
+        (f"row {row.name!r}: {name} needs a network, not a forest", given)
+        for row in config.rows
+        if row.model == "forest"
+        for name, given in (
+            ("levers", row.levers.any),
+            ("augment", row.augment != "none"),
+            ("matched_to", row.matched_to is not None),
+            ("train", bool(row.train)),
+        )
+    ]
 
 
 def check_runs(runs: tuple[Run, ...], tiles: dict[str, TileSet], study: Path) -> None:

@@ -121,8 +121,26 @@ def _checked(config: StudyConfig, rows: list[RowConfig], bands: Sequence[str]) -
             raise ConfigError(message)
     for row in rows:
         require_bands(row.layers, bands, where=config.data.words)
+    _check_matches(rows)
     kept = [row for row in rows if row.name in wanted]
     return tuple(row if row.label else row.model_copy(update={"label": row.name}) for row in kept)
+
+
+def _check_matches(rows: Sequence[RowConfig]) -> None:
+    """Refuse rows whose number of updates nothing sets: matched in a circle, or to a forest, which takes none."""
+    by_name = {row.name: row for row in rows}
+    for row in rows:
+        told, seen = row, [row.name]
+        while told.matched_to is not None:
+            told = by_name[told.matched_to]
+            if told.model == "forest":
+                message = f"row {seen[-1]!r} is matched to {told.name!r}, a forest, which has no updates; name a network"
+                raise ConfigError(message)
+            if told.name in seen:
+                circle = " -> ".join([*seen[seen.index(told.name) :], told.name])
+                message = f"row {row.name!r}: matched_to goes round in a circle ({circle}); let one of them have its own"
+                raise ConfigError(message)
+            seen.append(told.name)
 
 
 def _paper(sets: dict[str, tuple[str, ...]]) -> list[RowConfig]:

@@ -13,7 +13,7 @@ from landslip.files import FORMAT, check_format, read_json, sha256, write_json
 from landslip.progress import SILENT, Progress
 from landslip.splits import save_splits
 from landslip.study.areas import save_truth, truth_name
-from landslip.study.checks import check_settings
+from landslip.study.checks import check_heard, check_settings
 from landslip.study.config import RowConfig, StudyConfig
 from landslip.study.design import bands_of_study, base_layers, plan_rows
 from landslip.study.folds import Fold, plan_folds, suffix
@@ -60,6 +60,7 @@ def make_plan(config: StudyConfig, folder: Path, *, progress: Progress = SILENT)
     if (folder / PLAN).is_file():
         return _read_plan(config, folder)
     check_settings(config)
+    check_heard(config)
     if config.data.kind == "tiles":
         assert config.data.tiles is not None
         if config.transfer:
