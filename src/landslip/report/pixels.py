@@ -85,14 +85,13 @@ def _pixel_m(study: Study, tiles: TileSet) -> float | None:
 
 def _split_pictures(folder: Path, study: Study, fold: Fold, tiles: TileSet) -> list[Picture]:
     regions = np.unique(tiles.region)
-    names = (study.info.get("data") or {}).get("regions") or {}
     pictures = []
     for region in regions:
         words = []
         if len(study.folds) > 1:
             words.append(f"fold {fold.name}")
         if len(regions) > 1:
-            words.append(str(names.get(str(region), f"{'scene' if study.kind == 'scene' else 'region'} {region}")))
+            words.append(_place(study, int(region)))
         part = _parts(folder, fold, int(region))
         chosen = tiles.subset(tiles.region == region)
         title = ", ".join(words)
@@ -101,6 +100,12 @@ def _split_pictures(folder: Path, study: Study, fold: Fold, tiles: TileSet) -> l
             maps.split_picture(chosen, patches=study.patches, pixel_m=_pixel_m(study, tiles), title=title, part=part)
         )
     return pictures
+
+
+def _place(study: Study, region: int) -> str:
+    """Name a scene, or a region of a patch set."""
+    names = (study.info.get("data") or {}).get("regions") or {}
+    return str(names.get(str(region), f"{'scene' if study.kind == 'scene' else 'region'} {region}"))
 
 
 def _parts(folder: Path, fold: Fold, region: int) -> NDArray[np.uint8] | None:
@@ -177,7 +182,7 @@ def _overviews(study: Study, test: TileSet, found: list[tuple[Row, NDArray[np.ui
 def _zooms(study: Study, test: TileSet, found: list[tuple[Row, NDArray[np.uint8]]]) -> tuple[Zoom, ...]:
     if not found:
         return ()
-    color = mosaic.true_color(test)
+    color, several = mosaic.true_color(test), len(np.unique(test.region)) > 1
     zooms = []
     for index in maps.choose_tiles(test, PATCH_ZOOMS if study.patches else SCENE_ZOOMS):
         i = int(index)
@@ -186,6 +191,8 @@ def _zooms(study: Study, test: TileSet, found: list[tuple[Row, NDArray[np.uint8]
         counted = test.label[i] != 255
         share = float((test.label[i] == 1).sum() / max(1, counted.sum()))
         place = f"row {test.row[i]}, column {test.col[i]}"
+        if several:  # rows and columns begin anew in each
+            place = f"{place} of {_place(study, int(test.region[i]))}"
         zooms.append(
             Zoom(f"Test tile at {place}: {percent(share, 1 if share >= 0.001 else 3)} landslide", tuple(pictures))
         )
