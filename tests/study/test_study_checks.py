@@ -128,7 +128,10 @@ def test_training_settings_that_do_not_exist_are_named():
             {"leave_one_region_out": True, "split": {"test_regions": [1]}},
             "leave_one_region_out and split.test_regions both say what is tested",
         ),
-        ({"transfer": True, "split": {"folds": 3}}, "transfer tests every place on its own .* split.folds says another"),
+        (
+            {"transfer": True, "split": {"folds": 3}},
+            "transfer tests every place on its own .* split.folds says another",
+        ),
         ({"transfer_tiles": 4}, "transfer_tiles needs transfer = true; without it, nothing would come of the setting"),
         ({"data": {"scene": "s", "regions": [1]}}, "data.regions needs data.patches"),
         ({"data": {"scene": "s", "limit": 9}}, "data.limit needs data.patches"),

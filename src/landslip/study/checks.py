@@ -51,7 +51,9 @@ def check_heard(config: StudyConfig) -> None:
         message = f"{' and '.join(several)} both say what is tested; take one of them out"
         raise ConfigError(message)
     if config.transfer and (split.folds or split.test_regions):
-        message = f"transfer tests every place on its own test part, and {several[0]} says another; take one of them out"
+        message = (
+            f"transfer tests every place on its own test part, and {several[0]} says another; take one of them out"
+        )
         raise ConfigError(message)
     unheard = [
         message

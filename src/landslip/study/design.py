@@ -134,11 +134,15 @@ def _check_matches(rows: Sequence[RowConfig]) -> None:
         while told.matched_to is not None:
             told = by_name[told.matched_to]
             if told.model == "forest":
-                message = f"row {seen[-1]!r} is matched to {told.name!r}, a forest, which has no updates; name a network"
+                message = (
+                    f"row {seen[-1]!r} is matched to {told.name!r}, a forest, which has no updates; name a network"
+                )
                 raise ConfigError(message)
             if told.name in seen:
                 circle = " -> ".join([*seen[seen.index(told.name) :], told.name])
-                message = f"row {row.name!r}: matched_to goes round in a circle ({circle}); let one of them have its own"
+                message = (
+                    f"row {row.name!r}: matched_to goes round in a circle ({circle}); let one of them have its own"
+                )
                 raise ConfigError(message)
             seen.append(told.name)
 
