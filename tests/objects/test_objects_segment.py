@@ -60,8 +60,9 @@ def test_equality_does_not_merge():
 
 
 @st.composite
-def cases(draw):
-    bands, rows, cols = draw(st.integers(1, 4)), draw(st.integers(1, 24)), draw(st.integers(1, 24))
+def cases(draw, least=1, most=24):
+    sides = st.integers(least, most)
+    bands, rows, cols = draw(st.integers(1, 4)), draw(sides), draw(sides)
     rng = np.random.default_rng(draw(st.integers(0, 2**31)))
     kind = draw(st.sampled_from(["real", "levels", "constant", "smooth"]))
     if kind == "real":
@@ -92,3 +93,10 @@ def test_agrees_with_the_rules_label_for_label(case):
     image, scales, options = case
     expected = reference(image, scales, **options)
     assert np.array_equal(segment_hierarchy(image, scales, **options), expected)
+
+
+@settings(max_examples=6, deadline=None)
+@given(cases(least=36, most=48))
+def test_larger_rasters_agree_with_the_rules_too(case):
+    image, scales, options = case
+    assert np.array_equal(segment_hierarchy(image, scales, **options), reference(image, scales, **options))
