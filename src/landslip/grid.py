@@ -132,8 +132,13 @@ class Grid:
         left, bottom, right, top = self.bounds
         return bool(west < right and east > left and south < top and north > bottom)
 
-    def require_metric(self, *, what: str = "scene") -> None:
+    def require_metric(self, *, what: str = "scene", remedy: str = "give --crs auto or an EPSG code") -> None:
         """Refuse a CRS that is not projected in metres.
+
+        Parameters
+        ----------
+        what, remedy
+            Whose grid it is, and what to do, for the message.
 
         Raises
         ------
@@ -142,7 +147,7 @@ class Grid:
         """
         axes = {axis.unit_name for axis in self.crs.axis_info[:2]}
         if not self.crs.is_projected or not axes <= {"metre", "meter"}:
-            message = f"{what}: CRS {self.crs.name} is not projected in metres; give --crs auto or an EPSG code"
+            message = f"{what}: CRS {self.crs.name} is not projected in metres; {remedy}"
             raise CRSMismatchError(message)
 
     def to_dict(self) -> dict[str, Any]:

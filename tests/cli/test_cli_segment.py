@@ -98,6 +98,9 @@ def test_without_an_inventory_the_scale_is_chosen_unsupervised(raster, tmp_path)
         (["--out", "x.tif", "--scale", "30", "--color", "2"], 1, "color is 2.0; it is a weight"),
         (["--out", "x.tif", "--scale", "30", "--layers", "swir"], 1, "no band 'swir'"),
         (["--out", "x.tif", "--scale", "30", "--memory", "0.01"], 1, "give at least"),
+        (["--out", "x.tif", "--scale", "30", "--memory", "inf"], 1, "memory_gib is inf; it must be a number greater"),
+        (["--out", "x.tif", "--scale", "inf"], 1, "scale is inf; it must be a number greater than 0 (and less than"),
+        (["--out", "x.tif", "--scale", "30", "--layers", ""], 1, "no band ''; it has red, nir: choose with --layers"),
         (["--out", "x.tif", "--inventory", "nothing.gpkg"], 1, "nothing.gpkg"),
         (["--out", "x.tif", "--inventory", "image.tif"], 1, "not recognized as being in a supported file format."),
         (["--out", "x.tif", "--figure", "x.doc"], 1, "x.doc: must end in .png, .pdf, .svg; change --figure"),
@@ -114,6 +117,28 @@ def test_wrong_words_get_one_line(raster, tmp_path, monkeypatch, words, code, te
     assert text in " ".join(result.output.replace("│", " ").split())
     assert "driver" not in result.output  # GDAL's advice, not ours
     assert not (tmp_path / "x.tif").exists()
+
+
+@pytest.mark.parametrize(
+    ("crs", "name"), [("EPSG:4326", "WGS 84"), ("EPSG:2263", "NAD83 / New York Long Island (ftUS)")]
+)
+def test_areas_that_could_not_be_told_are_refused_before_the_work(raster, tmp_path, monkeypatch, crs, name):
+    path, image, inventory = raster
+    with rasterio.open(path, "r+") as dataset:
+        dataset.crs = crs
+    monkeypatch.setattr("landslip.objects.command.segment_raster", None)
+    for words in (
+        ["--out", tmp_path / "o.gpkg", "--scale", 30],
+        ["--out", tmp_path / "o.tif", "--inventory", inventory],
+    ):
+        result = call(path, *words)
+        assert result.exit_code == 1
+        assert f"image.tif: CRS {name} is not projected in metres; warp it to one that is" in result.output
+    monkeypatch.undo()
+    result = call(path, "--out", tmp_path / "o.tif", "--scale", 300, "--raw")
+    assert result.exit_code == 0, result.output
+    with rasterio.open(tmp_path / "o.tif") as dataset:
+        assert np.array_equal(dataset.read(1), segment(image, 300))
 
 
 def test_what_is_read_is_never_written_over(raster, tmp_path):

@@ -211,6 +211,9 @@ def test_bad_rasters_are_refused(raster, tmp_path):
     out = tmp_path / "labels.tif"
     with pytest.raises(LayerError, match=r"no band 'nir'; it has blue, green, red: choose with --layers"):
         segment_raster(path, out, 30, layers=["nir"])
+    radar = write(tmp_path / "radar.tif", image[:1].astype(np.complex64))
+    with pytest.raises(InputError, match="band blue is of type complex64; it must hold real numbers"):
+        segment_raster(radar, out, 30)
     with pytest.raises(ConfigError, match="low < high"):
         segment_raster(path, out, 30, bounds=[(1, 0)])
     empty = write(tmp_path / "empty.tif", np.full_like(image, np.nan), nodata=np.nan)

@@ -98,7 +98,7 @@ def command(
             listing.paths[0],
             out,
             _scale(scale),
-            layers=tuple(name.strip() for name in layers.split(",")) if layers else (),
+            layers=tuple(name.strip() for name in layers.split(",")) if layers is not None else (),
             color=color,
             compactness=compactness,
             band_weights=_numbers(band_weights),

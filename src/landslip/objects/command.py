@@ -26,7 +26,8 @@ from landslip.scene.inventory import Inventory, rasterise, read_inventory
 from landslip.scene.store import BANDS, INVENTORY, LABELS, SCENE_JSON, VALID, Scene
 
 FIGURES = (".png", ".pdf", ".svg")
-SUFFIXES = (".tif", ".tiff", ".gpkg", ".parquet")
+LABEL_SUFFIXES = (".tif", ".tiff")
+SUFFIXES = (*LABEL_SUFFIXES, ".gpkg", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,9 @@ def run(request: Request, *, progress: Progress = SILENT) -> dict[str, Any]:
     outputs = [path for path in (request.out, request.figure) if path is not None]
     keep_inputs(outputs, [*(request.source / name for name in own), request.inventory])
     source = open_source(request.source, request.layers or None)
+    if request.inventory is not None or request.out.suffix.lower() not in LABEL_SUFFIXES:
+        remedy = "warp it to one that is (gdalwarp), or write labels alone (--out ….tif, without --inventory)"
+        source.grid.require_metric(what=str(source.path), remedy=remedy)
     if request.stretch:
         source = source.stretched(source.percentiles())
     scale, search = (request.scale, None) if request.scale else _choose(source, request, progress)
@@ -166,7 +170,7 @@ def _middle(inventory: Inventory, source: Source) -> tuple[int, int]:
 @contextlib.contextmanager
 def _labels(request: Request) -> Iterator[Path]:
     """Where the label raster goes: to its final name, or for polygons to a folder beside it for the while."""
-    if request.out.suffix.lower() in (".tif", ".tiff"):
+    if request.out.suffix.lower() in LABEL_SUFFIXES:
         yield request.out
         return
     kept = request.out.with_name(f"{request.out.name}.labels.tif")  # a fixed name, so that parts are found again

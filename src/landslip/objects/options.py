@@ -55,7 +55,9 @@ class Options:
             raise ConfigError(message)
         for scale in self.scales:
             if not _is_number(scale) or not 0 < scale < 1e150:
-                message = f"scale is {scale!r}; it must be a number greater than 0, for example 30"
+                message = (
+                    f"scale is {scale!r}; it must be a number greater than 0 (and less than 1e150), for example 30"
+                )
                 raise ConfigError(message)
         if any(a >= b for a, b in zip(self.scales, self.scales[1:], strict=False)):
             message = f"scales {list(self.scales)} do not increase; list each once, the smallest first"

@@ -53,7 +53,7 @@ def object_table(labels: ArrayLike, grid: Grid, layers: Iterable[tuple[str, NDAr
     if objects.shape != grid.shape:
         message = f"labels of {objects.shape} on a grid of {grid.shape}; rows and columns must be the same"
         raise InputError(message)
-    grid.require_metric(what="objects")
+    grid.require_metric(what="objects", remedy="warp the raster to one that is, and segment that")
     size = int(objects.max(initial=0)) + 1
     pixels = np.bincount(objects.ravel(), minlength=size)
     edges, metres = _perimeters(objects, size, grid.resolution)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 from collections.abc import Sequence
@@ -111,8 +112,8 @@ def segment_raster(
         bands, [scale], color=color, compactness=compactness, band_weights=band_weights,
         min_size=min_size, threads=threads,
     )  # fmt: skip
-    if not memory_gib > 0:
-        message = f"memory_gib is {memory_gib!r}; it must be greater than 0, for example 4"
+    if not 0 < memory_gib < math.inf:
+        message = f"memory_gib is {memory_gib!r}; it must be a number greater than 0, for example 4"
         raise ConfigError(message)
     used = usable_threads(threads)
     plans = plans_for((rows, cols), bands, used, memory_gib) if plan is None else [(plan, used)]

@@ -137,6 +137,7 @@ def _open_raster(path: Path, layers: Sequence[str] | None) -> Source:
     with open_raster(path) as dataset:
         grid = Grid.of_raster(dataset)
         names = tuple(text or str(index) for index, text in enumerate(dataset.descriptions, start=1))
+        types = tuple(dataset.dtypes)
     if len(set(names)) != len(names):
         names = tuple(str(index) for index in range(1, len(names) + 1))
     wanted = tuple(layers) if layers else names
@@ -144,6 +145,10 @@ def _open_raster(path: Path, layers: Sequence[str] | None) -> Source:
     if missing:
         message = f"{path}: no band {missing[0]!r}; it has {', '.join(names)}: choose with --layers"
         raise LayerError(message)
+    for name in wanted:
+        if "complex" in (kind := types[names.index(name)]):
+            message = f"{path}: band {name} is of type {kind}; it must hold real numbers, as amplitudes are"
+            raise InputError(message)
 
     def read(chosen: Sequence[str], window: Window) -> NDArray[np.float32]:
         with open_raster(path) as dataset:
