@@ -2,6 +2,8 @@
 
 import errno
 import gc
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -130,6 +132,12 @@ def test_where_pages_cannot_be_counted_pieces_count_whole(nothing_kept, monkeypa
     del large, small
     gc.collect()
     assert [len(piece) for piece in memory._kept] == [4 * 2**20]
+
+
+def test_memory_that_is_held_to_the_end_of_the_process_goes_quietly():
+    code = "import builtins; from landslip.objects.kernels.memory import Arena; builtins.held = Arena(2**22)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
 
 
 def test_memory_that_the_system_refuses_is_asked_for_again_without_what_is_kept(nothing_kept, monkeypatch):

@@ -8,6 +8,7 @@ import functools
 import math
 import mmap
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -55,8 +56,9 @@ class _Piece:
         address = np.frombuffer(mapped, np.uint8).ctypes.data
         self.__array_interface__ = {"shape": (len(mapped),), "typestr": "|u1", "data": (address, False), "version": 3}
 
-    def __del__(self) -> None:
-        _keep(self._mapped)
+    def __del__(self, at_end: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not at_end():  # of the process, when no module can be relied upon
+            _keep(self._mapped)
 
 
 def _keep(mapped: mmap.mmap) -> None:
