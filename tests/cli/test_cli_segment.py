@@ -160,6 +160,19 @@ def test_what_is_read_is_never_written_over(raster, tmp_path):
     assert (tmp_path / "two.tif").read_bytes() == before[path]
 
 
+def test_objects_of_a_scene_have_its_slope(tmp_path):
+    from helpers.maps import scene_layers, write_scene
+
+    layers = scene_layers((40, 40))
+    scene = write_scene(tmp_path / "scene", layers)
+    result = call(scene.path, "--out", tmp_path / "objects.gpkg", "--scale", 60, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["layers"] == ["green", "red"]  # what is segmented
+    objects = geopandas.read_file(tmp_path / "objects.gpkg")
+    mean = np.average(objects["mean_slope"], weights=objects["pixels"])
+    assert mean == pytest.approx(layers["slope"].mean(dtype=float), rel=1e-5)
+
+
 def test_the_rasters_of_a_scene_are_never_written_over(tmp_path):
     from helpers.maps import pixels_box, scene_layers, write_scene
 
