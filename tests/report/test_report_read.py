@@ -208,6 +208,8 @@ def test_data_are_told_area_by_area(tiny: Path) -> None:
         "inventory": {
             "polygons": 752, "landslide_pixels": 50_877, "known_pixels": 652_272,
             "hygiene": {"read": 752, "repaired": 3, "empty": 0, "slivers": 0},
+            "offset": {"east_m": -1.695, "north_m": 0.6, "correlation": 0.603, "reliable": True},
+            "bare_before": {"index": "ngrdi", "below": 0.0, "flagged": 185, "not_seen": 313, "telling": True},
         },
     }  # fmt: skip
     data = {"layers": ["red"], "pixel_m": 10.0, "prevalence": 0.078, "sources": [area], "dates": [area["dates"]]}
@@ -216,15 +218,26 @@ def test_data_are_told_area_by_area(tiny: Path) -> None:
     for name, value in {
         "Grid": "1533 × 970 pixels of 10 m, EPSG:32654",
         "Image after the event": "2018-09-20",
+        "Image before the event": "not known",
         "Inventory": "752 polygons, 50\u202f877 of 652\u202f272 known pixels",
         "Prevalence": "7.80 % of the labelled pixels are landslide",
         "Repaired": "3",
         "Looked for, none found": "empty, slivers",
+        "Offset against the image": "1.7 m west and 0.6 m north of what the image shows, left as it is "
+        "(correlation 0.60)",
+        "On ground that was bare before the event": "185 landslides (ngrdi below 0 on half of each); 313 not seen "
+        "before the event",
     }.items():
         assert f"<div><dt>{name}</dt><dd>{value}</dd></div>" in text
-    assert "Image before the event" not in text
     assert "abababababababab…" in text
     assert text.count("B02.tif") == 1
+    area["inventory"]["offset"]["reliable"] = area["inventory"]["bare_before"]["telling"] = False
+    rewrite(tiny, data=data)
+    text = re.sub(r"[ \n]+", " ", page(tiny))
+    assert "<dd>cannot be told: the image does not show its outlines</dd>" in text
+    assert "<dd>cannot be told: most of their surroundings were bare too, or not seen</dd>" in text
+    rewrite(tiny, data=data | {"sources": [{"path": "p.npz", "patches": 9}], "dates": [None]})
+    assert "<div><dt>Dates</dt><dd>not known</dd></div>" in re.sub(r"[ \n]+", " ", page(tiny))
 
 
 def test_the_paper_and_charts_that_are_cut_short_are_named_where_there_are_any(tiny: Path) -> None:

@@ -52,8 +52,10 @@ def _area_facts(area: dict[str, Any], pixel_m: float | None) -> list[tuple[str, 
     if "patches" in area:
         regions = f", regions {plain(area['regions'])}" if area.get("regions") else ""
         found.append(("Patches", f"{plain(area['patches'])}{regions}"))
-    dates = area.get("dates") or {}
-    found += [(_DATES.get(name, _name(name)), plain(value)) for name, value in dates.items() if not _empty(value)]
+    # a date that nobody knows is a fact of the data too
+    dates = area.get("dates") or ({"dates": None} if "patches" in area else {})
+    unknown = "not known"
+    found += [(_DATES.get(name, _name(name)), unknown if _empty(v) else plain(v)) for name, v in dates.items()]
     if inventory := area.get("inventory"):
         words = (
             [counted(inventory["polygons"], "polygon", shown=plain(inventory["polygons"]))]
@@ -72,16 +74,43 @@ def _empty(value: Any) -> bool:  # noqa: ANN401 - a JSON value
 
 def hygiene(study: Study) -> list[tuple[str, str]]:
     """Return the hygiene report of the inventory, in order; what was looked for in vain in one line."""
-    reports: list[tuple[dict[str, Any], str]] = [((study.info.get("data") or {}).get("hygiene") or {}, "")]
+    reports: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+        ((study.info.get("data") or {}).get("hygiene") or {}, {}, "")
+    ]
     for area in _areas(study):
-        reports.append(((area.get("inventory") or {}).get("hygiene") or {}, str(area.get("path", ""))))
-    reports = [(report, path) for report, path in reports if report]
+        inventory = area.get("inventory") or {}
+        reports.append((inventory.get("hygiene") or {}, inventory, str(area.get("path", ""))))
+    reports = [(report, inventory, path) for report, inventory, path in reports if report]
     found = []
-    for report, path in reports:
+    for report, inventory, path in reports:
         where = f", {path}" if len(reports) > 1 else ""
         found += [(f"{_name(name)}{where}", plain(value)) for name, value in report.items() if value]
         if absent := [_name(name).lower() for name, value in report.items() if not value]:
             found.append((f"Looked for, none found{where}", ", ".join(absent)))
+        found += [(f"{name}{where}", words) for name, words in _held_against_images(inventory)]
+    return found
+
+
+def _held_against_images(inventory: dict[str, Any]) -> list[tuple[str, str]]:
+    """Tell what the scene's own pixels said of its inventory: where it lies, and what was bare before the event."""
+    found = []
+    if offset := inventory.get("offset"):
+        words = "cannot be told: the image does not show its outlines"
+        if offset.get("reliable"):
+            east, north = float(offset["east_m"]), float(offset["north_m"])
+            words = (
+                f"{abs(east):.1f} m {'west' if east < 0 else 'east'} and {abs(north):.1f} m "
+                f"{'south' if north < 0 else 'north'} of what the image shows, left as it is "
+                f"(correlation {number(float(offset['correlation']), 2)})"
+            )
+        found.append(("Offset against the image", words))
+    if bare := inventory.get("bare_before"):
+        seen = f"{plain(bare['flagged'])} landslides ({bare['index']} below {bare['below']:g} on half of each)"
+        if not bare.get("telling"):
+            seen = "cannot be told: most of their surroundings were bare too, or not seen"
+        elif bare.get("not_seen"):
+            seen = f"{seen}; {plain(bare['not_seen'])} not seen before the event"
+        found.append(("On ground that was bare before the event", seen))
     return found
 
 
