@@ -1,10 +1,13 @@
 """What a study refuses before its first training, and whom settings of encoders reach."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from landslip.errors import ConfigError, LayerError, ModelError, SplitError
 from landslip.study.checks import check_heard, check_runs
 from landslip.study.config import DataConfig, RowConfig, StudyConfig
+from landslip.study.content import _limits
 from landslip.study.design import plan_rows
 from landslip.study.folds import Fold, plan_folds
 from landslip.study.prepare import prepare
@@ -146,3 +149,21 @@ def test_settings_that_nothing_would_listen_to_are_refused(content, message):
     with pytest.raises(ConfigError, match=message):
         check_heard(config)
     check_heard(StudyConfig.from_dict({"data": {"patches": "p"}}))
+
+
+def test_limits_name_the_encoders_that_begin_at_random():
+    rows = (
+        RowConfig(name="a", label="A", model="resunet34"),
+        RowConfig(name="b", label="B", model="attention-resunet34", train={"weights": "imagenet"}),
+        RowConfig(name="c", label="C"),
+    )
+
+    def told(**changes):
+        config = StudyConfig(data=DataConfig(scene="s"), seeds=(0,), design="rows", forest=False, rows=rows, **changes)
+        settings = {run.row.name: run.train for run in runs_of(config)}
+        return [text for text in _limits(SimpleNamespace(config=config, rows=rows), "", settings) if "random" in text]
+
+    assert told() == ["Of the ResNet-34 rows these start from random weights, unlike the paper's: A."]
+    assert told(train={"weights": "imagenet"}) == []
+    rows = rows[:1]
+    assert told() == ["The ResNet-34 rows start from random weights, unlike the paper's."]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landslip.study.config import RowConfig
-from landslip.study.pairs import compared_pairs
+from landslip.study.pairs import compared_pairs, few_draws
 from landslip.study.statistics import (
     Draws,
     claims,
@@ -150,3 +150,13 @@ def test_of_many_rows_the_pairs_that_the_question_needs_are_compared_too():
     }  # fmt: skip
     from_plain = compared_pairs([*named, *others])
     assert len(from_plain) == len({frozenset(pair) for pair in from_plain}) == 10 + 4
+
+
+def test_draws_that_no_difference_could_outlast_are_told():
+    rows = [RowConfig(name=f"r{i}") for i in range(6)]  # 15 pairs
+    assert few_draws(rows, 600) == ""
+    assert holm([two_sided_p(np.ones(600)), *[1.0] * 14])[0] < 0.05
+    assert few_draws(rows, 599).startswith("15 comparisons of rows on 599 draws: after Holm's correction no p-value")
+    assert few_draws(rows, 599).endswith("no difference can be supported; give draws = 600 or more, or fewer rows")
+    assert holm([two_sided_p(np.ones(599)), *[1.0] * 14])[0] >= 0.05
+    assert few_draws(rows[:1], 100) == ""

@@ -15,6 +15,7 @@ from landslip.progress import Progress
 from landslip.study.areas import area_curves
 from landslip.study.config import StudyConfig
 from landslip.study.design import level_words
+from landslip.study.pairs import few_draws
 from landslip.study.plan import CONFIG, PLAN, Plan
 from landslip.study.results import Results, parts_entry
 from landslip.study.statistics import Draws, claims, factor_effects
@@ -51,7 +52,7 @@ def study_content(plan: Plan, records: list[dict[str, Any]], folder: Path, progr
         "settings": config.to_dict(),
         "commands": [f"landslip study {CONFIG} --out {shlex.quote(folder.name)}"],
         "warnings": [_warning(found, len(plan.folds)) for found in plan.guards if found["verdict"] != "ok"],
-        "limits": _limits(plan, reason),
+        "limits": _limits(plan, reason, settings),
     }
 
 
@@ -128,14 +129,19 @@ def _split_in_words(plan: Plan) -> str:
     return f"Test: {test}. Validation: {100 * split.validation_fraction:.0f} % of the rest, drawn {how}.{rest}"
 
 
-def _limits(plan: Plan, reason: str) -> list[str]:
+def _limits(plan: Plan, reason: str, settings: dict[str, TrainConfig | None]) -> list[str]:
     limits = [reason] if reason else []
     if plan.config.split.design == "supplied":
         limits.append("The supplied split puts test patches next to training patches: its scores are optimistic.")
     if plan.config.split.design == "random":
         limits.append("Validation tiles lie next to training tiles: validation scores and the chosen epoch flatter.")
-    if any(row.model.startswith(("resunet", "attention")) for row in plan.rows) and (
-        plan.config.train.get("weights", "none") == "none"
-    ):
+    if told := few_draws(plan.rows, plan.config.draws):
+        limits.append(f"{told}.")
+    encoded = [row for row in plan.rows if row.model in ("resunet34", "attention-resunet34")]
+    random = [row for row in encoded if (train := settings[row.name]) is not None and train.weights == "none"]
+    if random and len(random) == len(encoded):
         limits.append("The ResNet-34 rows start from random weights, unlike the paper's.")
+    elif random:
+        names = ", ".join(row.label for row in random)
+        limits.append(f"Of the ResNet-34 rows these start from random weights, unlike the paper's: {names}.")
     return limits

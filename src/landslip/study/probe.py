@@ -24,6 +24,7 @@ from landslip.study.checks import check_finished, check_runs
 from landslip.study.config import RowConfig, StudyConfig
 from landslip.study.estimate import Estimate, RowEstimate, in_words
 from landslip.study.growth import grow, settle
+from landslip.study.pairs import few_draws
 from landslip.study.plan import PLAN, Plan, make_plan
 from landslip.study.predictions import SCORES
 from landslip.study.runs import Run, tiles_with_pixels, updates
@@ -106,6 +107,7 @@ def _probe(plan: Plan, folder: Path, progress: Progress) -> Estimate:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     size = max(tiles.image.nbytes for tiles in plan.tiles.values()) / 2**20
     remarks = [f"{found['fold']}: {found['text']}" for found in plan.guards if found["verdict"] != "ok"]
+    remarks += [told] if (told := few_draws(plan.rows, plan.config.draws)) else []
     # other folds hold the same pixels, dealt anew
     remarks += check_up(next(iter(plan.tiles.values())), matched=_matched(runs)).remarks
     estimate = Estimate(tuple(rows), peak, size, gpu)

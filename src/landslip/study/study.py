@@ -19,6 +19,7 @@ from landslip.study.config import StudyConfig
 from landslip.study.content import study_content
 from landslip.study.folds import suffix
 from landslip.study.growth import grow, keep_growth, settle
+from landslip.study.pairs import few_draws
 from landslip.study.parallel import Work, make_runs
 from landslip.study.plan import CONFIG, PLAN, STUDY, Plan, make_plan, open_data
 from landslip.study.runs import execute
@@ -130,6 +131,8 @@ def run_study(
             raise
         if before is not None:
             keep_growth(plan, folder)
+        if told := few_draws(plan.rows, config.draws):
+            log.warning("%s", told)
         started = time.time()
         records = _do_runs(plan, folder, progress, cluster)
         moved = _do_transfer(plan, folder, progress, cluster) if config.transfer else []
