@@ -40,6 +40,7 @@ from landslip.report.mosaic import (
     rgb,
     shrink,
 )
+from landslip.report.pixels import _overviews, _zooms
 from landslip.report.read import read_study
 from landslip.report.style import MAP_COLORS, PALETTE, PART_COLORS, _draw_legend, drawing, inline_svg, legend_columns
 
@@ -239,6 +240,20 @@ def test_zooms_are_chosen_by_labels_alone_from_high_to_low() -> None:
     blank = make_tiles(Shape(size=16), np.random.default_rng(3)).of(Part.TEST)
     blank.label[:] = 0
     assert choose_tiles(blank, 3).size == 0
+
+
+def test_pictures_name_their_place_where_there_are_several(study_folder: Path) -> None:
+    study = replace(read_study(study_folder), info={"data": {"regions": {"1": "Taiwan"}}})
+    test = make_tiles(Shape(size=16), np.random.default_rng(3)).of(Part.TEST)
+    found = [(study.rows[0], np.zeros(test.label.shape, np.uint8))]
+    assert next(picture.title for picture in _overviews(study, test, found)) == "Image"
+    assert not any(" of " in zoom.title for zoom in _zooms(study, test, found))
+    region = np.ones(len(test), np.int32)
+    region[: len(test) // 3] = 2
+    several = replace(test, region=region)
+    assert next(picture.title for picture in _overviews(study, several, found)) == "Image, Taiwan"
+    titles = [zoom.title for zoom in _zooms(study, several, found)]
+    assert all(" of Taiwan: " in title or " of scene 2: " in title for title in titles)
 
 
 @settings(deadline=None)

@@ -170,7 +170,8 @@ def _overviews(study: Study, test: TileSet, found: list[tuple[Row, NDArray[np.ui
     where = test.region == regions[np.argmax(counts)]
     chosen, pixel_m = test.subset(where), _pixel_m(study, test)
     color = mosaic.true_color(chosen)
-    pictures = [maps.image_picture(chosen, color, title="Image", pixel_m=pixel_m)]
+    title = f"Image, {_place(study, int(chosen.region[0]))}" if len(regions) > 1 else "Image"
+    pictures = [maps.image_picture(chosen, color, title=title, pixel_m=pixel_m)]
     for row, classes in found:
         told = scores_in_words(row)
         pictures.append(
