@@ -218,7 +218,7 @@ def test_data_are_told_area_by_area(tiny: Path) -> None:
     for name, value in {
         "Grid": "1533 × 970 pixels of 10 m, EPSG:32654",
         "Image after the event": "2018-09-20",
-        "Image before the event": "not known",
+        "Image before the event": "date not known",
         "Inventory": "752 polygons, 50\u202f877 of 652\u202f272 known pixels",
         "Prevalence": "7.80 % of the labelled pixels are landslide",
         "Repaired": "3",

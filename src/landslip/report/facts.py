@@ -54,8 +54,9 @@ def _area_facts(area: dict[str, Any], pixel_m: float | None) -> list[tuple[str, 
         found.append(("Patches", f"{plain(area['patches'])}{regions}"))
     # a date that nobody knows is a fact of the data too
     dates = area.get("dates") or ({"dates": None} if "patches" in area else {})
-    unknown = "not known"
-    found += [(_DATES.get(name, _name(name)), unknown if _empty(v) else plain(v)) for name, v in dates.items()]
+    for name, value in dates.items():
+        unknown = "date not known" if name in _DATES else "not known"
+        found.append((_DATES.get(name, _name(name)), unknown if _empty(value) else plain(value)))
     if inventory := area.get("inventory"):
         words = (
             [counted(inventory["polygons"], "polygon", shown=plain(inventory["polygons"]))]
