@@ -51,6 +51,7 @@ PRESETS: Final[dict[str, Preset]] = {
             "weights": "sentinel2-csmask",
             "layers": ["blue", "green", "red"],
             "augment": "d4",
+            "random_scale": 1.25,
             "loss": "bce+dice",
         },
     ),
