@@ -227,12 +227,12 @@ def test_control_row_is_not_mentioned_where_there_is_no_gain_to_explain() -> Non
     [
         (
             (0.05, 0.03, 0.07),
-            "; what helps is longer training, for the same network has 0.610 after as many updates as the data-centric "
+            "; what helps is longer training, for the U-Net itself has 0.610 after as many updates as the data-centric "
             "row (+0.068, +0.048 to +0.089), and is ahead of that row too (+0.050, +0.030 to +0.070).",
         ),
         (
             (0.01, -0.03, 0.05),
-            "; what helps is longer training, for the same network has 0.610 after as many updates as the data-centric "
+            "; what helps is longer training, for the U-Net itself has 0.610 after as many updates as the data-centric "
             "row (+0.068, +0.048 to +0.089).",
         ),
     ],

@@ -258,8 +258,8 @@ def _longer_clause(study: Study, data: Row, baseline: Row) -> str:
     if control is None or gain is None or not gain.supported or gain.difference.value < 0:
         return ""
     text = (
-        f"; what helps is longer training, for the same network has {number(_f1(control))} after as many updates as "
-        f"the data-centric row ({difference(gain.difference, name_it=False)})"
+        f"; what helps is longer training, for the {within(baseline.label)} itself has {number(_f1(control))} after as "
+        f"many updates as the data-centric row ({difference(gain.difference, name_it=False)})"
     )
     lead = study.compare(control.name, data.name)
     if lead is None or not lead.supported or lead.difference.value < 0:
