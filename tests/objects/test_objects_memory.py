@@ -107,6 +107,16 @@ def test_pieces_that_do_not_fit_are_given_back_before_more_is_asked_for(nothing_
     del small, large, two, three
 
 
+def test_what_is_given_back_counts_by_what_it_holds(nothing_kept):
+    arenas = [memory.Arena(64 * 2**20), memory.Arena(64 * 2**20), *filled_arenas(32)]
+    del arenas
+    gc.collect()
+    assert len(memory._kept) == 3
+    large = memory.Arena(100 * 2**20)  # two pieces of 64 MiB that hold nothing make no room for it
+    assert memory._kept == []
+    del large
+
+
 def test_a_small_request_does_not_cost_the_large_piece(nothing_kept):
     arenas = filled_arenas(32)
     del arenas

@@ -120,7 +120,7 @@ def _kept_piece(size: int) -> mmap.mmap | None:
     for piece in sorted(_kept, key=len, reverse=True):
         # so that there is no more memory in all than without keeping any
         if back < size and _taken(piece):
-            back += len(piece)
+            back += _held(piece)
     return None
 
 
