@@ -50,6 +50,11 @@ class Request:
     resume: bool = False
 
     @property
+    def labels_alone(self) -> bool:
+        """Whether the result is a raster of labels, without polygons."""
+        return self.out.suffix.lower() in LABEL_SUFFIXES
+
+    @property
     def options(self) -> dict[str, Any]:
         """Weights for the functions of this room."""
         return {
@@ -79,7 +84,7 @@ def run(request: Request, *, progress: Progress = SILENT) -> dict[str, Any]:
     outputs = [path for path in (request.out, request.figure) if path is not None]
     keep_inputs(outputs, [*(request.source / name for name in own), request.inventory])
     source = open_source(request.source, request.layers or None)
-    if request.inventory is not None or request.out.suffix.lower() not in LABEL_SUFFIXES:
+    if request.inventory is not None or not request.labels_alone:
         remedy = "warp it to one that is (gdalwarp), or write labels alone (--out ….tif, without --inventory)"
         source.grid.require_metric(what=str(source.path), remedy=remedy)
     if request.stretch:
@@ -170,7 +175,7 @@ def _middle(inventory: Inventory, source: Source) -> tuple[int, int]:
 @contextlib.contextmanager
 def _labels(request: Request) -> Iterator[Path]:
     """Where the label raster goes: to its final name, or for polygons to a folder beside it for the while."""
-    if request.out.suffix.lower() in LABEL_SUFFIXES:
+    if request.labels_alone:
         yield request.out
         return
     kept = request.out.with_name(f"{request.out.name}.labels.tif")  # a fixed name, so that parts are found again
